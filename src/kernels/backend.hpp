@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+// Backend: the one door to a device. Letters (B, T, N, C, …) are those of the design: N = B·T rows.
+//
+// Contract of every call:
+//  - it enqueues; only synchronize() waits, and only download() brings values to the host;
+//  - outputs come first; `+=` in a comment means that the call accumulates into the output;
+//  - dtypes and shapes are checked once, here (backend.cpp), against one table; a device's do_x
+//    sees arguments that are known to be right;
+//  - no call allocates device memory or waits for another; results depend on the arguments and the
+//    number of threads alone (same bits every time).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "core/arena.hpp"
+#include "core/view.hpp"
+
+namespace lrd {
+
+/// c = a·b (+ bias per column) or c += a·b. Any of the three may be a transposed view.
+struct Product {
+    View c;                   // (M, N)
+    View a;                   // (M, K)
+    View b;                   // (K, N)
+    View bias = {};           // (N) or none
+    bool accumulate = false;  // c += instead of c =
+};
+
+/// B sequences of T tokens, H heads of width D.
+struct AttentionShape {
+    std::int64_t B, T, H, D;
+};
+
+struct LayerNorm {
+    View y;              // (N, C)  out: (h − mean)·rstd·gamma + beta, variance biased, eps 1e-5
+    View h;              // (N, C)  out: x + residual; unused without a residual
+    View mean, rstd;     // (N)     out
+    View x;              // (N, C)
+    View residual = {};  // (N, C)  or none: then x itself is normalised
+    View gamma, beta;    // (C)
+};
+
+struct LayerNormBackward {
+    View d_h;              // (N, C) +=
+    View d_gamma, d_beta;  // (C)    += ; none for a frozen norm
+    View d_y;              // (N, C)
+    View h;                // (N, C) what was normalised
+    View mean, rstd;       // (N)
+    View gamma;            // (C)
+};
+
+/// Soft-max losses of R rows of logits. With p = softmax(z), p^τ = softmax(z/τ) and label y:
+///   kd = τ²·KL(p_t^τ ‖ p_s^τ)         d kd/dz_s = τ·(p_s^τ − p_t^τ)
+///   lm = −log p_s[y]                  d lm/dz_s = p_s − 1_y
+/// A label below 0 marks padding: losses and gradient of that row are 0.
+struct HeadLoss {
+    View z_s;             // (R, V) in: student's logits; out: its gradient, if `gradient`
+    View z_t = {};        // (R, V) teacher's logits, or none: kd is 0
+    View labels;          // (R) i32
+    View kd, lm;          // (R) out, without weights
+    float tau = 1.0F;
+    float w_kd = 0.0F, w_lm = 0.0F;  // gradient = scale·(w_kd·d kd + w_lm·d lm)
+    float scale = 1.0F;
+    bool gradient = true;
+};
+
+/// sum += Σ|s − t|² and d_s += scale·(s − t), over rows; with skip_first without position 0 of
+/// each sequence of T rows (theory.md E22).
+struct CloneLoss {
+    View sum;       // (1) +=
+    View d_s = {};  // (N, C) += ; none: value only
+    View s, t;      // (N, C)
+    std::int64_t T;
+    bool skip_first = false;
+    float scale = 0.0F;
+};
+
+/// One step of AdamW (Loshchilov & Hutter 2019), for g = grad_scale·grad:
+///   m = β1 m + (1−β1) g;  v = β2 v + (1−β2) g²
+///   p = p − lr·( (m/correction1) / (sqrt(v/correction2) + eps) + weight_decay·p )
+struct AdamWStep {
+    float lr, beta1, beta2, eps, weight_decay, correction1, correction2, grad_scale;
+};
+
+class Backend : public Memory {
+public:
+    virtual const char* name() const = 0;
+
+    // ---- memory
+    void zero(const View& x);
+    void copy(const View& to, const View& from);           ///< same dtype and shape; dense
+    void upload(const View& to, const void* from);         ///< from host; `from` may change after
+    void download(void* to, const View& from);             ///< valid after synchronize()
+    void synchronize();
+    void cast(const View& to, const View& from);           ///< f32 ↔ bf16 (or equal dtypes)
+
+    // ---- products
+    void matmul(const Product& product);
+    void grouped_matmul(std::span<const Product> products);  ///< independent of each other
+
+    // ---- pointwise and per column
+    void add(const View& y, const View& x);                   // y += x, any equal shape, dense
+    void column_sums(const View& sums, const View& x);        // (M) += over rows of (N, M)
+    void gelu(const View& y, const View& x);                  // tanh form of GPT-2
+    void gelu_backward(const View& d_x, const View& d_y, const View& x);  // d_x may be d_y
+
+    // ---- embedding
+    void embed(const View& x, const View& table, const View& ids);  // (N,K) = (V,K)[ids (N) i32]
+    void embed_backward(const View& d_table, const View& d_x, const View& ids);  // (V,K) +=
+    void add_positions(const View& x, const View& positions);  // x (B·T, C) += positions (T, C)
+    void add_positions_backward(const View& d_positions, const View& d_x);  // (T, C) +=
+
+    // ---- transformer
+    void layernorm(const LayerNorm& args);
+    void layernorm_backward(const LayerNormBackward& args);
+    /// Causal attention, scores scaled by 1/√D. y (N, H·D), lse (B, H, T): log-sum-exp of each
+    /// row of scaled scores; qkv (N, 3·H·D): q, k, v side by side, head after head.
+    void attention(const View& y, const View& lse, const View& qkv, AttentionShape shape);
+    void attention_backward(const View& d_qkv, const View& d_y, const View& y, const View& lse,
+                            const View& qkv, AttentionShape shape);
+
+    // ---- losses
+    void head_loss(const HeadLoss& args);
+    void argmax_rows(const View& best, const View& z);  // (R) i32 = first largest of (R, V)
+    void clone_loss(const CloneLoss& args);
+    /// column_sums (C) += Σ x, square_sum (1) += Σ x², over the rows that CloneLoss would take.
+    void tap_moments(const View& column_sums, const View& square_sum, const View& x,
+                     std::int64_t T, bool skip_first);
+
+    // ---- reductions and optimisers
+    void sum(const View& total, const View& x);           // (1) += Σ x
+    void sum_squares(const View& total, const View& x);   // (1) += Σ x²
+    void adamw(const View& p, const View& grad, const View& m, const View& v, AdamWStep step);
+    void sgd(const View& p, const View& grad, float lr, float weight_decay, float grad_scale);
+
+    // ---- measuring
+    /// Seconds by op since the last call; while on, every call is waited for.
+    void set_profiling(bool on) { profiling_ = on; }
+    std::map<std::string, double> take_profile();
+
+protected:
+    /// Around every call above, e.g. to open memory or mark a range in a trace.
+    virtual void begin_op(const char* op) = 0;
+    virtual void end_op(const char* op) noexcept = 0;
+
+    virtual void do_zero(const View& x) = 0;
+    virtual void do_copy(const View& to, const View& from) = 0;
+    virtual void do_upload(const View& to, const void* from) = 0;
+    virtual void do_download(void* to, const View& from) = 0;
+    virtual void do_synchronize() = 0;
+    virtual void do_cast(const View& to, const View& from) = 0;
+    virtual void do_matmul(const Product& product) = 0;
+    virtual void do_grouped_matmul(std::span<const Product> products) = 0;
+    virtual void do_add(const View& y, const View& x) = 0;
+    virtual void do_column_sums(const View& sums, const View& x) = 0;
+    virtual void do_gelu(const View& y, const View& x) = 0;
+    virtual void do_gelu_backward(const View& d_x, const View& d_y, const View& x) = 0;
+    virtual void do_embed(const View& x, const View& table, const View& ids) = 0;
+    virtual void do_embed_backward(const View& d_table, const View& d_x, const View& ids) = 0;
+    virtual void do_add_positions(const View& x, const View& positions) = 0;
+    virtual void do_add_positions_backward(const View& d_positions, const View& d_x) = 0;
+    virtual void do_layernorm(const LayerNorm& args) = 0;
+    virtual void do_layernorm_backward(const LayerNormBackward& args) = 0;
+    virtual void do_attention(const View& y, const View& lse, const View& qkv,
+                              AttentionShape shape) = 0;
+    virtual void do_attention_backward(const View& d_qkv, const View& d_y, const View& y,
+                                       const View& lse, const View& qkv, AttentionShape shape) = 0;
+    virtual void do_head_loss(const HeadLoss& args) = 0;
+    virtual void do_argmax_rows(const View& best, const View& z) = 0;
+    virtual void do_clone_loss(const CloneLoss& args) = 0;
+    virtual void do_tap_moments(const View& column_sums, const View& square_sum, const View& x,
+                                std::int64_t T, bool skip_first) = 0;
+    virtual void do_sum(const View& total, const View& x) = 0;
+    virtual void do_sum_squares(const View& total, const View& x) = 0;
+    virtual void do_adamw(const View& p, const View& grad, const View& m, const View& v,
+                          AdamWStep step) = 0;
+    virtual void do_sgd(const View& p, const View& grad, float lr, float weight_decay,
+                        float grad_scale) = 0;
+
+private:
+    class Call;
+    bool profiling_ = false;
+    std::map<std::string, double> profile_;
+};
+
+/// The backend of `device` ("auto", "cpu"), or Error(usage) that says what there is.
+std::unique_ptr<Backend> make_backend(const std::string& device);
+
+}  // namespace lrd
