@@ -63,7 +63,7 @@ void Random::normal(std::span<float> out, double mean, double stddev) const {
 
 std::uint64_t permute(const Random& random, std::uint64_t n, std::uint64_t i) {
     LRD_CHECK(i < n, "{} is not in [0, {})", i, n);
-    const int half = (std::bit_width(n - 1) + 1) / 2;
+    const int half = (static_cast<int>(std::bit_width(n - 1)) + 1) / 2;
     const std::uint64_t mask = (std::uint64_t{1} << half) - 1;
     do {
         std::uint64_t left = i >> half;

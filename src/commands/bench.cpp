@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+#include "commands/bench.hpp"
+
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "commands/threads.hpp"
+#include "core/check.hpp"
+#include "core/random.hpp"
+#include "io/json.hpp"
+#include "model/costs.hpp"
+#include "model/initialise.hpp"
+#include "train/trainer.hpp"
+
+namespace lrd {
+namespace {
+
+struct NamedConfig {
+    const char* name;
+    Gpt2Config config;  // L, C, H, D, F, T, V
+};
+const NamedConfig configs[] = {
+    {"gpt2-small", {12, 768, 12, 64, 3072, 1024, 50257}},
+    {"gpt2-medium", {24, 1024, 16, 64, 4096, 1024, 50257}},
+    {"gpt2-large", {36, 1280, 20, 64, 5120, 1024, 50257}},
+    {"gpt2-xl", {48, 1600, 25, 64, 6400, 1024, 50257}},
+    {"tiny", {2, 64, 2, 32, 256, 1024, 512}},
+};
+
+/// Uniform random tokens; the same sample is the same window everywhere.
+class RandomTokens : public BatchSource {
+public:
+    RandomTokens(std::int64_t vocabulary, std::int64_t context)
+        : vocabulary_(vocabulary), context_(context) {}
+    std::int64_t context() const override { return context_; }
+    Batch sample(std::int64_t first, std::int64_t count) override {
+        const auto size = static_cast<std::size_t>(count * context_);
+        ids_.resize(size + 1);
+        for (std::size_t i = 0; i <= size; ++i) {
+            const auto counter = static_cast<std::uint64_t>(first * context_) + i;
+            ids_[i] = static_cast<std::int32_t>(random_.uniform(counter) * static_cast<double>(vocabulary_));
+        }
+        return {count, context_, {ids_.data(), size}, {ids_.data() + 1, size}};
+    }
+
+private:
+    std::int64_t vocabulary_, context_;
+    Random random_{1, "bench tokens"};
+    std::vector<std::int32_t> ids_;
+};
+
+Gpt2Config find_config(const std::string& name) {
+    for (const NamedConfig& one : configs) {
+        if (name == one.name) {
+            return one.config;
+        }
+    }
+    fail(ExitCode::usage, "--config {} is not one of {}", name, fmt::join(bench_configs(), ", "));
+}
+
+double peak_rss_bytes() {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return static_cast<double>(usage.ru_maxrss) * 1024.0;
+}
+
+/// Share of a step's time that passes in matrix products, from one step in which every call is
+/// waited for.
+double gemm_fraction(Backend& backend, Trainer& trainer, std::int64_t s) {
+    backend.set_profiling(true);
+    backend.take_profile();
+    const double start = log::now();
+    trainer.step(s);
+    const double total = log::now() - start;
+    backend.set_profiling(false);
+    const auto profile = backend.take_profile();
+    double products = 0.0;
+    for (const char* op : {"matmul", "grouped_matmul"}) {
+        if (const auto at = profile.find(op); at != profile.end()) {
+            products += at->second;
+        }
+    }
+    return products / total;
+}
+
+}  // namespace
+
+std::vector<std::string> bench_configs() {
+    std::vector<std::string> names;
+    for (const NamedConfig& one : configs) {
+        names.emplace_back(one.name);
+    }
+    return names;
+}
+
+int bench(const BenchOptions& o, Communicator& world) {
+    const std::int64_t threads = set_threads(o.threads, world);
+    const std::unique_ptr<Backend> backend = make_backend(o.device);
+    Gpt2Config config = find_config(o.config);
+    config.T = std::max(config.T, o.context);
+    const BatchShape shape{o.micro_batch, o.context};
+    log::info("bench: {} teacher and {} student(s), {} rank(s) × {} thread(s); building …", o.config,
+              o.rank.size(), world.size(), threads);
+    Weights teacher_weights(*backend, "teacher", dense_architecture(config), Use::inference);
+    Gpt2 teacher(teacher_weights, "teacher", shape, true);
+    Students students;
+    std::vector<Initialisation> inits{{&teacher_weights, "random", 1}};
+    std::vector<const Architecture*> architectures;
+    const std::int64_t total_steps = o.steps + 2;
+    for (const std::int64_t rank : o.rank) {
+        StudentSettings s;
+        s.name = fmt::format("{}-r{}", o.form, rank);
+        s.form = o.form;
+        s.rank = {rank};
+        s.embedding_rank = o.form == "dense" ? 0 : rank;
+        students.push_back(std::make_unique<Student>(*backend, s, config, &teacher, shape, total_steps));
+        inits.push_back({&students.back()->weights, "random", 1});
+        architectures.push_back(&students.back()->weights.architecture());
+    }
+    initialise(inits, nullptr);
+    TrainSettings train;
+    train.global_batch = o.micro_batch * world.size();
+    train.micro_batch = o.micro_batch;
+    RandomTokens tokens(config.V, o.context);
+    Trainer trainer(*backend, world, train, tokens, &teacher, students);
+
+    trainer.step(1);  // warms up: primitives are built, pages touched
+    trainer.phases().reset();
+    trainer.phases().set_wait(true);
+    std::vector<double> seconds;
+    for (std::int64_t s = 2; s < 2 + o.steps; ++s) {
+        const double start = log::now();
+        trainer.step(s);
+        backend->synchronize();
+        double time[] = {log::now() - start};
+        world.all_reduce_max(time);
+        seconds.push_back(time[0]);
+    }
+    std::nth_element(seconds.begin(), seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2), seconds.end());
+    const double median = seconds[seconds.size() / 2];
+    Json phases = Json::object();
+    for (std::size_t i = 0; i < phase_names.size(); ++i) {
+        phases[phase_names[i]] = trainer.phases().seconds()[i] / static_cast<double>(o.steps);
+    }
+    const double products = gemm_fraction(*backend, trainer, total_steps);
+    const PartCosts cost = step_cost(architectures, &teacher_weights.architecture(), world.size(),
+                                     shape.rows(), o.context);
+    double flops = cost.flops();
+    for (const Architecture* student : architectures) {  // every rank materialises for itself
+        flops += static_cast<double>(world.size() - 1) * forms_cost(*student).flops;
+    }
+    if (world.rank() != 0) {
+        return static_cast<int>(ExitCode::done);
+    }
+    const Json json = Json::object(
+        {{"config", o.config}, {"form", o.form}, {"rank", Json(o.rank)},
+         {"micro_batch", o.micro_batch}, {"context", o.context}, {"teacher", o.teacher},
+         {"precision", o.precision}, {"device", backend->name()}, {"ranks", world.size()},
+         {"threads", threads}, {"steps", o.steps}, {"seconds_per_step", median},
+         {"tokens_per_s", static_cast<double>(trainer.tokens_per_step()) / median},
+         {"gflop_per_step", flops / 1e9}, {"gflop_per_s", flops / median / 1e9},
+         {"gemm_fraction", products}, {"peak_rss_bytes", peak_rss_bytes()}, {"phases", phases}});
+    if (o.json) {
+        fmt::print("{}\n", json.dump(2));
+        return static_cast<int>(ExitCode::done);
+    }
+    for (const auto& [key, value] : json.as_object()) {
+        if (!value.is_object()) {
+            fmt::print("{:<18} {}\n", key, value.is_string() ? value.as_string() : value.dump());
+        }
+    }
+    for (const auto& [key, value] : phases.as_object()) {
+        fmt::print("  {:<16} {:.3f} s\n", key, value.as_double());
+    }
+    return static_cast<int>(ExitCode::done);
+}
+
+}  // namespace lrd

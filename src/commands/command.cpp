@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT
+#include "commands/command.hpp"
+
+#include <fmt/core.h>
+
+#include <filesystem>
+#include <map>
+#include <memory>
+
+#include "commands/bench.hpp"
+#include "commands/eval.hpp"
+#include "commands/inspect.hpp"
+#include "commands/prepare.hpp"
+#include "commands/train.hpp"
+#include "config/run_options.hpp"
+#include "core/check.hpp"
+
+namespace lrd {
+namespace {
+
+const Limits positive{.min = 1};
+const Limits not_negative{.min = 0};
+
+/// prepare's --split takes NAME=X; it is kept as text until the command runs.
+struct PrepareArguments {
+    PrepareOptions options;
+    std::vector<std::string> splits;
+};
+
+std::vector<Option> options_of(PrepareArguments& a) {
+    PrepareOptions& o = a.options;
+    return {
+        option("", "text", o.text, "text files, also as plain arguments"),
+        option("", "tokenizer", o.tokenizer, "train:V learns V tokens from the train split"),
+        option("", "out", o.out, "folder to make"),
+        option("", "documents", o.documents, "where documents end", {.allowed = {"auto", "file", "blank-line", "wikitext"}}),
+        option("", "val", o.val, "validation split: a fraction of the bytes, or a file"),
+        option("", "test", o.test, "test split: a fraction of the bytes, or a file"),
+        option("", "split", a.splits, "further splits, NAME=FRACTION or NAME=FILE"),
+        option("", "overwrite", o.overwrite, "replace a folder that is there"),
+    };
+}
+
+std::vector<Option> options_of(EvalOptions& o) {
+    return {
+        option("", "model", o.model, "RUN, RUN:student, RUN:student@step|@best|@last, or a .h5 model"),
+        option("", "tokens", o.tokens, "folder that `lrd prepare` made"),
+        option("", "split", o.split, "split to score"),
+        option("", "stride", o.stride, "tokens from window to window; 0 = side by side", not_negative),
+        option("", "context", o.context, "tokens of a window; 0 = the model's", not_negative),
+        option("", "teacher", o.teacher, "MODEL to compare with"),
+        option("", "per_document", o.per_document, "write NLL per document to this file (TSV)"),
+        option("", "micro_batch", o.micro_batch, "windows of one pass", positive),
+        option("", "device", o.device, "where to compute", {.allowed = {"auto", "cpu"}}),
+        option("", "threads", o.threads, "per rank; 0 = cores of the node / its ranks", not_negative),
+        option("", "json", o.json, "one JSON value on stdout"),
+    };
+}
+
+std::vector<Option> options_of(InspectOptions& o) {
+    return {option("", "json", o.json, "one JSON value on stdout")};
+}
+
+std::vector<Option> options_of(BenchOptions& o) {
+    return {
+        option("", "config", o.config, "size of the teacher", {.allowed = bench_configs()}),
+        option("", "rank", o.rank, "r (and re) of the student; several: 58,128", positive),
+        option("", "micro_batch", o.micro_batch, "sequences of a step and rank", positive),
+        option("", "context", o.context, "T, tokens of a sequence", positive),
+        option("", "teacher", o.teacher, "where its outputs come from", {.allowed = {"online"}}),
+        option("", "form", o.form, "of the students", {.allowed = {"lifted", "factored", "dense"}}),
+        option("", "precision", o.precision, "of products and activations", {.allowed = {"fp32"}}),
+        option("", "steps", o.steps, "timed steps", positive),
+        option("", "device", o.device, "where to compute", {.allowed = {"auto", "cpu"}}),
+        option("", "threads", o.threads, "per rank; 0 = cores of the node / its ranks", not_negative),
+        option("", "json", o.json, "one JSON value on stdout"),
+    };
+}
+
+/// Applies named arguments; lists of texts gather what is given several times.
+void set_all(const Arguments& arguments, const std::vector<Option>& options) {
+    std::map<std::string, std::vector<std::string>> lists;
+    for (const auto& [name, text] : arguments.named) {
+        const Option& one = find_option(options, name, "command line");
+        if (std::holds_alternative<std::vector<std::string>>(one.get())) {
+            lists[name].push_back(text);
+            one.set(lists[name], "command line");
+        } else {
+            one.set_text(text, "command line");
+        }
+    }
+}
+
+void require(const std::string& value, const char* what) {
+    if (value.empty()) {
+        fail(ExitCode::usage, "{} is missing; see --help", what);
+    }
+}
+
+void no_positional(const Arguments& arguments) {
+    if (!arguments.positional.empty()) {
+        fail(ExitCode::usage, "command line: what is \"{}\"? see --help", arguments.positional.front());
+    }
+}
+
+Runnable parse_prepare(const std::vector<std::string>& raw) {
+    auto a = std::make_shared<PrepareArguments>();
+    const auto options = options_of(*a);
+    const Arguments arguments = parse_arguments(raw, options, false);
+    set_all(arguments, options);
+    a->options.text.insert(a->options.text.end(), arguments.positional.begin(), arguments.positional.end());
+    if (a->options.text.empty()) {
+        fail(ExitCode::usage, "--text is missing: name the text files");
+    }
+    require(a->options.tokenizer, "--tokenizer");
+    require(a->options.out, "--out");
+    for (const std::string& split : a->splits) {
+        const std::size_t equals = split.find('=');
+        if (equals == std::string::npos || equals == 0) {
+            fail(ExitCode::usage, "--split {} is not NAME=FRACTION or NAME=FILE", split);
+        }
+        a->options.splits.emplace_back(split.substr(0, equals), split.substr(equals + 1));
+    }
+    return [a](Communicator& world) { return prepare(a->options, world); };
+}
+
+Runnable parse_train(const std::vector<std::string>& raw) {
+    Config defaults;
+    const Arguments arguments = parse_arguments(raw, run_options(defaults), true);
+    if (arguments.positional.size() != 1) {
+        fail(ExitCode::usage, "train takes one CONFIG.toml, not {}", arguments.positional.size());
+    }
+    const std::string& file = arguments.positional.front();
+    auto config = std::make_shared<Config>(load_config(file, arguments.named));
+    if (config->run.out.empty()) {
+        config->run.out = "runs/" + std::filesystem::path(file).stem().string();
+    }
+    return [config](Communicator& world) { return train(*config, world); };
+}
+
+Runnable parse_eval(const std::vector<std::string>& raw) {
+    auto o = std::make_shared<EvalOptions>();
+    const auto options = options_of(*o);
+    const Arguments arguments = parse_arguments(raw, options, false);
+    set_all(arguments, options);
+    no_positional(arguments);
+    require(o->model, "--model");
+    require(o->tokens, "--tokens");
+    return [o](Communicator& world) { return eval(*o, world); };
+}
+
+Runnable parse_inspect(const std::vector<std::string>& raw) {
+    auto o = std::make_shared<InspectOptions>();
+    const auto options = options_of(*o);
+    const Arguments arguments = parse_arguments(raw, options, false);
+    set_all(arguments, options);
+    if (arguments.positional.size() != 1) {
+        fail(ExitCode::usage, "inspect takes one PATH, not {}", arguments.positional.size());
+    }
+    o->path = arguments.positional.front();
+    return [o](Communicator& world) { return world.rank() == 0 ? inspect(*o) : 0; };
+}
+
+Runnable parse_bench(const std::vector<std::string>& raw) {
+    auto o = std::make_shared<BenchOptions>();
+    const auto options = options_of(*o);
+    const Arguments arguments = parse_arguments(raw, options, false);
+    set_all(arguments, options);
+    no_positional(arguments);
+    return [o](Communicator& world) { return bench(*o, world); };
+}
+
+template <class Options>
+std::string help_of() {
+    Options defaults;
+    return options_help(options_of(defaults));
+}
+
+std::string train_help() {
+    Config config;
+    StudentSettings student;
+    return options_help(run_options(config)) +
+           "\n[[student]]  any number of them; on the command line --student.key=value sets all, "
+           "--student.NAME.key=value one\n" +
+           options_help(student_options(student));
+}
+
+}  // namespace
+
+const std::vector<Command>& commands() {
+    static const std::vector<Command> all = {
+        {"prepare", "--text FILES… --tokenizer train:V --out DIR [--val X] [--test X]",
+         "text files → token files and their tokenizer", help_of<PrepareArguments>, parse_prepare},
+        {"train", "CONFIG.toml [--section.key=value …]",
+         "starts a run or goes on with it: a teacher from scratch, or students from a teacher",
+         train_help, parse_train},
+        {"eval", "--model MODEL --tokens DIR [--split test] [--teacher MODEL]",
+         "scores a model on held-out tokens", help_of<EvalOptions>, parse_eval},
+        {"inspect", "PATH", "what is in a file, a folder of tokens or a run", help_of<InspectOptions>,
+         parse_inspect},
+        {"bench", "[--config gpt2-small --rank 58 --micro-batch 2]",
+         "times steps of distillation on this machine", help_of<BenchOptions>, parse_bench},
+    };
+    return all;
+}
+
+}  // namespace lrd

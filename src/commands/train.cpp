@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+#include "commands/train.hpp"
+
+#include <filesystem>
+#include <memory>
+
+#include "commands/threads.hpp"
+#include "commands/version.hpp"
+#include "core/check.hpp"
+#include "train/run.hpp"
+
+namespace lrd {
+namespace {
+
+/// status.json for a run that ends with an error, from whichever rank noticed it. What was wrong
+/// before the first step says nothing about a run that stands there already.
+void write_failure(const Config& config, const Run* run, ExitCode code, const std::string& reason, int rank) {
+    if (run == nullptr && std::filesystem::exists(config.run.out + "/status.json")) {
+        return;
+    }
+    RunDirectory::Status status{.state = "failed", .code = code, .steps = config.train.steps,
+                                .reason = reason, .first_failing_rank = rank};
+    if (run != nullptr) {
+        status.step = run->progress().step;
+        status.last_checkpoint = run->last_checkpoint();
+    }
+    try {
+        RunDirectory::write_status(config.run.out, status);
+    } catch (const Error&) {  // the error that led here is what matters
+    }
+}
+
+}  // namespace
+
+int train(const Config& config, Communicator& world) {
+    const std::int64_t threads = set_threads(config.run.threads, world);
+    log::info("lrd {}: {} rank(s) × {} thread(s)", code_version(), world.size(), threads);
+    std::unique_ptr<RunDirectory> directory;
+    if (world.rank() == 0) {
+        directory = std::make_unique<RunDirectory>(config.run.out);
+    }
+    world.barrier();  // from here on the directory is ours
+    const std::unique_ptr<Backend> backend = make_backend(config.run.device);
+    std::unique_ptr<Run> run;
+    try {
+        run = std::make_unique<Run>(config, code_version(), *backend, world, directory.get());
+        if (run->progress().step >= config.train.steps) {
+            log::info("{} is complete: {} steps", config.run.out, run->progress().step);
+            return static_cast<int>(ExitCode::done);
+        }
+        const ExitCode code = run->execute();
+        if (world.rank() == 0) {
+            const bool done = code == ExitCode::done;
+            RunDirectory::write_status(config.run.out,
+                                       {.state = done ? "done" : "stopped", .code = code,
+                                        .step = run->progress().step, .steps = config.train.steps,
+                                        .last_checkpoint = run->last_checkpoint()});
+        }
+        return static_cast<int>(code);
+    } catch (const Error& error) {
+        write_failure(config, run.get(), error.code(), error.what(), world.rank());
+        throw;
+    }
+}
+
+}  // namespace lrd

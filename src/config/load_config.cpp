@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+#include <fmt/core.h>
+
+#include <set>
+
+#include "config/run_options.hpp"
+#include "config/toml_file.hpp"
+#include "core/check.hpp"
+
+namespace lrd {
+namespace {
+
+void set_all(const std::vector<Option>& options, const std::vector<TomlEntry>& entries) {
+    for (const TomlEntry& entry : entries) {
+        find_option(options, entry.key, entry.place).set(entry.value, entry.place);
+    }
+}
+
+std::string default_name(const StudentSettings& s) {
+    return s.rank.empty() ? s.form : fmt::format("{}-r{}", s.form, s.rank.front());
+}
+
+void override_students(Config& config, const std::string& name, const std::string& value) {
+    const std::string place = "--" + name;
+    const std::string rest = name.substr(std::string("student.").size());
+    for (StudentSettings& student : config.students) {
+        if (rest.starts_with(student.name + ".")) {
+            find_option(student_options(student), rest.substr(student.name.size() + 1), place)
+                .set_text(value, place);
+            return;
+        }
+    }
+    if (config.students.empty()) {
+        fail(ExitCode::usage, "{}: the configuration has no [[student]]", place);
+    }
+    for (StudentSettings& student : config.students) {
+        find_option(student_options(student), rest, place).set_text(value, place);
+    }
+}
+
+/// What no single value shows.
+void check(const std::string& file, const Config& c) {
+    if (c.data.tokens.empty()) {
+        fail(ExitCode::usage, "{}: data.tokens is missing; it names the folder that `lrd prepare` made", file);
+    }
+    if (c.students.empty()) {
+        fail(ExitCode::usage, "{}: there is no [[student]]; add one", file);
+    }
+    std::set<std::string> names;
+    for (const StudentSettings& s : c.students) {
+        if (s.name.find_first_of("/:@. \t\n") != std::string::npos) {
+            fail(ExitCode::usage, "{}: student name \"{}\" has one of / : @ . or a blank in it", file, s.name);
+        }
+        if (!names.insert(s.name).second) {
+            fail(ExitCode::usage, "{}: two students are named {}; names tell them apart in files", file, s.name);
+        }
+        if (s.form != "dense" && s.rank.empty()) {
+            fail(ExitCode::usage, "{}: student {} is {} and needs a rank", file, s.name, s.form);
+        }
+        if (!c.teacher.model.empty()) {
+            continue;
+        }
+        if (s.form == "lifted" || (s.init == "svd" && s.start.empty() && s.form != "dense")) {
+            fail(ExitCode::usage, "{}: student {} needs a teacher (form {}, init {}); set teacher.model",
+                 file, s.name, s.form, s.init);
+        }
+        if (s.loss.kd != 0.0 || s.loss.clone != 0.0) {
+            fail(ExitCode::usage, "{}: student {} has loss.kd = {} and loss.clone = {}, but there is no "
+                 "teacher; set teacher.model, or both to 0", file, s.name, s.loss.kd, s.loss.clone);
+        }
+    }
+    if (c.teacher.model.empty() && c.model.width % c.model.heads != 0) {
+        fail(ExitCode::usage, "{}: model.width = {} is not a multiple of model.heads = {}", file,
+             c.model.width, c.model.heads);
+    }
+    if (c.train.global_batch % c.train.micro_batch != 0) {
+        fail(ExitCode::usage, "{}: train.global_batch = {} is not a multiple of train.micro_batch = {}",
+             file, c.train.global_batch, c.train.micro_batch);
+    }
+}
+
+}  // namespace
+
+Config load_config(const std::string& file, const Overrides& overrides) {
+    const TomlFile toml = read_toml(file);
+    Config config;
+    set_all(run_options(config), toml.entries);
+    // [loss] and [optim] of the command line are defaults of the students too.
+    for (const auto& [name, value] : overrides) {
+        if (!name.starts_with("student.")) {
+            find_option(run_options(config), name, "--" + name).set_text(value, "--" + name);
+        }
+    }
+    for (const auto& entries : toml.students) {
+        StudentSettings& student = config.students.emplace_back();
+        student.loss = config.loss;
+        student.optim = config.optim;
+        set_all(student_options(student), entries);
+        if (student.name.empty()) {
+            student.name = default_name(student);
+        }
+    }
+    for (const auto& [name, value] : overrides) {
+        if (name.starts_with("student.")) {
+            override_students(config, name, value);
+        }
+    }
+    check(file, config);
+    return config;
+}
+
+}  // namespace lrd

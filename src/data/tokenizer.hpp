@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+// GPT-2's byte-level BPE: 256 byte tokens, tokens made by merging two others, and the end-of-text
+// token, which no text encodes to and which ends every document.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "data/pretokenizer.hpp"
+
+namespace lrd {
+
+class Tokenizer {
+public:
+    struct Merge {
+        std::int32_t left, right, merged;
+    };
+    struct Rule {
+        std::int32_t rank, merged;  // rank: place in the list of merges, the lowest is applied first
+    };
+
+    /// `tokens`: the bytes of each id; `merges`: in order of rank. The caller has checked them.
+    Tokenizer(std::vector<std::string> tokens, std::vector<Merge> merges, std::int32_t end_of_text);
+
+    /// Reads DIR/vocab.json and DIR/merges.txt in GPT-2's text form. Throws Error(missing_input) or
+    /// Error(bad_data): the 256 bytes and the end-of-text token must be there, ids dense from 0,
+    /// merges of known tokens.
+    static Tokenizer load(const std::filesystem::path& dir);
+    /// Writes the two files into `dir`, which exists; same tokenizer, same bytes.
+    void save(const std::filesystem::path& dir) const;
+
+    std::int32_t vocab_size() const { return static_cast<std::int32_t>(tokens_.size()); }
+    std::int32_t end_of_text() const { return end_of_text_; }
+    /// SHA-256 in hex of vocab.json followed by merges.txt, as save() writes them.
+    std::string sha256() const;
+
+    std::string decode(std::span<const std::int32_t> ids) const;  ///< ids in [0, V)
+    const std::string& bytes_of(std::int32_t id) const {
+        return tokens_[static_cast<std::size_t>(id)];
+    }
+    std::int32_t id_of_byte(unsigned char byte) const { return byte_ids_[byte]; }
+    /// What the pair (left, right) merges to, or null.
+    const Rule* rule(std::int32_t left, std::int32_t right) const {
+        const auto found = rules_.find(key(left, right));
+        return found == rules_.end() ? nullptr : &found->second;
+    }
+
+private:
+    static std::uint64_t key(std::int32_t left, std::int32_t right) {
+        return (std::uint64_t{static_cast<std::uint32_t>(left)} << 32) |
+               static_cast<std::uint32_t>(right);
+    }
+    std::string vocab_text() const;
+    std::string merges_text() const;
+
+    std::vector<std::string> tokens_;
+    std::vector<Merge> merges_;
+    std::int32_t end_of_text_;
+    std::int32_t byte_ids_[256];
+    std::unordered_map<std::uint64_t, Rule> rules_;
+};
+
+/// Encodes text; keeps the ids of pieces it has met. One object per thread.
+class Encoder {
+public:
+    explicit Encoder(const Tokenizer& tokenizer) : tokenizer_(&tokenizer) {}
+
+    /// Appends the ids of `text` (valid UTF-8) to `ids`.
+    void encode(std::string_view text, std::vector<std::int32_t>& ids);
+
+private:
+    struct Hash {
+        using is_transparent = void;
+        std::size_t operator()(std::string_view s) const {
+            return std::hash<std::string_view>{}(s);
+        }
+    };
+    void merge_short(std::string_view piece, std::vector<std::int32_t>& ids) const;
+    void merge_long(std::string_view piece, std::vector<std::int32_t>& ids) const;
+
+    const Tokenizer* tokenizer_;
+    Pretokenizer pretokenizer_;
+    std::unordered_map<std::string, std::vector<std::int32_t>, Hash, std::equal_to<>> cache_;
+};
+
+}  // namespace lrd

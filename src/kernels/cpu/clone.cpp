@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+#include "kernels/cpu/column_stripes.hpp"
+#include "kernels/cpu/cpu_backend.hpp"
+#include "kernels/cpu/parallel.hpp"
+#include "kernels/cpu/simd.hpp"
+
+namespace lrd {
+namespace {
+
+LRD_HOT double squared_distance(const float* s, const float* t, std::int64_t n) {
+    double sum = 0.0;
+#pragma omp simd reduction(+ : sum)
+    for (std::int64_t i = 0; i < n; ++i) {
+        const auto d = static_cast<double>(s[i] - t[i]);
+        sum += d * d;
+    }
+    return sum;
+}
+
+LRD_HOT double squares(const float* x, std::int64_t n) {
+    double sum = 0.0;
+#pragma omp simd reduction(+ : sum)
+    for (std::int64_t i = 0; i < n; ++i) {
+        sum += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+    }
+    return sum;
+}
+
+LRD_HOT void add_difference(float* d_s, const float* s, const float* t, float scale,
+                            std::int64_t n) {
+#pragma omp simd
+    for (std::int64_t i = 0; i < n; ++i) {
+        d_s[i] += scale * (s[i] - t[i]);
+    }
+}
+
+/// Σ row(i) over the rows that count.
+template <class Row>
+double sum_rows(std::int64_t rows, std::int64_t width, std::int64_t T, bool skip_first, Row&& row) {
+    return sum_ranges(rows, rows_of(width), [&](std::int64_t begin, std::int64_t end) {
+        double sum = 0.0;
+        for (std::int64_t i = begin; i < end; ++i) {
+            sum += skip_first && i % T == 0 ? 0.0 : row(i);
+        }
+        return sum;
+    });
+}
+
+void add_total(const View& total, double value) {
+    float& out = *total.f32();
+    out = static_cast<float>(static_cast<double>(out) + value);
+}
+
+}  // namespace
+
+void CpuBackend::do_clone_loss(const CloneLoss& a) {
+    const std::int64_t width = a.s.cols();
+    add_total(a.sum, sum_rows(a.s.rows(), width, a.T, a.skip_first, [&](std::int64_t i) {
+                  const float* s = a.s.f32() + i * width;
+                  const float* t = a.t.f32() + i * width;
+                  const double distance = squared_distance(s, t, width);
+                  if (a.d_s) {
+                      add_difference(a.d_s.f32() + i * width, s, t, a.scale, width);
+                  }
+                  return distance;
+              }));
+}
+
+void CpuBackend::do_tap_moments(const View& column_sums, const View& square_sum, const View& x,
+                                std::int64_t T, bool skip_first) {
+    add_column_sums(column_sums, x, T, skip_first);
+    const std::int64_t width = x.cols();
+    add_total(square_sum, sum_rows(x.rows(), width, T, skip_first, [&](std::int64_t i) {
+                  return squares(x.f32() + i * width, width);
+              }));
+}
+
+}  // namespace lrd

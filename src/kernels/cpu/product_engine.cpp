@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+#include "kernels/cpu/product_engine.hpp"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <cstring>
+
+#include "core/check.hpp"
+
+namespace lrd {
+
+// ---- Buffer
+
+Buffer::~Buffer() { std::free(data_); }
+
+std::byte* Buffer::bytes(std::size_t count) {
+    if (count > size_) {
+        std::free(data_);
+        size_ = 0;
+        const std::size_t rounded = (count + 63) / 64 * 64;
+        data_ = static_cast<std::byte*>(std::aligned_alloc(64, rounded));
+        if (data_ == nullptr) {
+            fail(ExitCode::out_of_memory, "no memory for {} bytes of scratch", rounded);
+        }
+        size_ = rounded;
+    }
+    return data_;
+}
+
+// ---- primitives
+
+std::size_t ProductShapeHash::operator()(const ProductShape& s) const {
+    std::uint64_t hash = 0;
+    const auto mix = [&](std::int64_t value) {
+        hash = (hash ^ static_cast<std::uint64_t>(value)) * 0x9E3779B97F4A7C15ULL;
+        hash ^= hash >> 29U;
+    };
+    for (const std::int64_t value : {s.M, s.N, s.K, s.ld_a, s.ld_b, s.ld_c}) {
+        mix(value);
+    }
+    mix(s.threads * 16 + s.transposed_a * 8 + s.transposed_b * 4 + s.bias * 2 + s.accumulate);
+    return static_cast<std::size_t>(hash);
+}
+
+ProductEngine::ProductEngine() : engine_(dnnl::engine::kind::cpu, 0), stream_(engine_) {}
+
+ProductEngine::Entry ProductEngine::make(const ProductShape& s) {
+    using dnnl::memory;
+    constexpr auto f32 = memory::data_type::f32;
+    const auto matrix = [](std::int64_t rows, std::int64_t cols, std::int64_t ld, bool transposed) {
+        return memory::desc({rows, cols}, f32,
+                            transposed ? memory::dims{1, ld} : memory::dims{ld, 1});
+    };
+    const memory::desc a = matrix(s.M, s.K, s.ld_a, s.transposed_a);
+    const memory::desc b = matrix(s.K, s.N, s.ld_b, s.transposed_b);
+    const memory::desc c = matrix(s.M, s.N, s.ld_c, false);
+    const memory::desc bias({1, s.N}, f32, memory::dims{s.N, 1});
+    dnnl::primitive_attr attributes;
+    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+    if (s.accumulate) {
+        dnnl::post_ops post;
+        post.append_sum(1.0F);
+        attributes.set_post_ops(post);
+    }
+    const dnnl::matmul::desc operation =
+        s.bias ? dnnl::matmul::desc(a, b, bias, c) : dnnl::matmul::desc(a, b, c);
+    const dnnl::matmul::primitive_desc chosen(operation, attributes, engine_);
+    scratch_bytes_ = std::max(scratch_bytes_, chosen.scratchpad_desc().get_size());
+    scratch_.bytes(scratch_bytes_);
+    const auto unbound = [&](const memory::desc& d) { return memory(d, engine_, DNNL_MEMORY_NONE); };
+    return {dnnl::matmul(chosen), unbound(a), unbound(b), unbound(c), unbound(bias),
+            unbound(chosen.scratchpad_desc())};
+}
+
+ProductEngine::Entry& ProductEngine::find(const ProductShape& shape) {
+    const auto found = entries_.find(shape);
+    if (found != entries_.end()) {
+        return found->second;
+    }
+    try {
+        return entries_.emplace(shape, make(shape)).first->second;
+    } catch (const dnnl::error& error) {
+        fail(error.status == dnnl_out_of_memory ? ExitCode::out_of_memory : ExitCode::internal,
+             "oneDNN has no product of {} × {} × {}: {}", shape.M, shape.N, shape.K, error.what());
+    }
+}
+
+namespace {
+
+/// c = 0 or the bias, or c += bias: a product without any a·b.
+void add_bias_only(std::int64_t M, std::int64_t N, Factor c, bool accumulate, const float* bias) {
+    for (std::int64_t i = 0; i < M; ++i) {
+        for (std::int64_t j = 0; j < N; ++j) {
+            float& out = c.data[c.transposed ? j * c.ld + i : i * c.ld + j];
+            out = (accumulate ? out : 0.0F) + (bias == nullptr ? 0.0F : bias[j]);
+        }
+    }
+}
+
+/// A view as a Factor. A stride beside an extent of 1 may be anything, and oneDNN insists on one
+/// that fits, so it is set here.
+Factor factor_of(const View& x) {
+    const std::int64_t rows = x.rows();
+    const std::int64_t cols = x.cols();
+    const bool by_rows = (cols <= 1 || x.stride(1) == 1) && (rows <= 1 || x.stride(0) >= cols);
+    if (by_rows) {
+        return {x.f32(), rows <= 1 ? std::max<std::int64_t>(cols, 1) : x.stride(0), false};
+    }
+    return {x.f32(), cols <= 1 ? std::max<std::int64_t>(rows, 1) : x.stride(1), true};
+}
+
+}  // namespace
+
+void ProductEngine::run(std::int64_t M, std::int64_t N, std::int64_t K, Factor c, Factor a,
+                        Factor b, bool accumulate, float* bias) {
+    if (M == 0 || N == 0) {
+        return;
+    }
+    if (K == 0) {
+        add_bias_only(M, N, c, accumulate, bias);
+        return;
+    }
+    Entry& entry = find({M, N, K, a.ld, b.ld, c.ld, a.transposed, b.transposed, bias != nullptr,
+                         accumulate, omp_get_max_threads()});
+    entry.a.set_data_handle(a.data, stream_);
+    entry.b.set_data_handle(b.data, stream_);
+    entry.c.set_data_handle(c.data, stream_);
+    entry.scratch.set_data_handle(scratch_.bytes(scratch_bytes_), stream_);
+    std::array<dnnl_exec_arg_t, 5> args{{{DNNL_ARG_SRC, entry.a.get()},
+                                         {DNNL_ARG_WEIGHTS, entry.b.get()},
+                                         {DNNL_ARG_DST, entry.c.get()},
+                                         {DNNL_ARG_SCRATCHPAD, entry.scratch.get()},
+                                         {DNNL_ARG_BIAS, entry.bias.get()}}};
+    if (bias != nullptr) {
+        entry.bias.set_data_handle(bias, stream_);
+    }
+    // The C call: the C++ one would build a map and a vector each time.
+    const dnnl_status_t status = dnnl_primitive_execute(entry.primitive.get(), stream_.get(),
+                                                        bias != nullptr ? 5 : 4, args.data());
+    LRD_CHECK(status == dnnl_success, "oneDNN returned {} for a product of {} × {} × {}",
+              static_cast<int>(status), M, N, K);
+}
+
+void ProductEngine::run(const Product& p) {
+    const std::int64_t M = p.c.rows();
+    const std::int64_t N = p.c.cols();
+    const std::int64_t K = p.a.cols();
+    const Factor c = factor_of(p.c);
+    float* bias = p.bias ? p.bias.f32() : nullptr;
+    if (!c.transposed) {
+        run(M, N, K, c, factor_of(p.a), factor_of(p.b), p.accumulate, bias);
+        return;
+    }
+    // oneDNN wants rows of c without gaps: cᵀ = bᵀ aᵀ. The bias is then one per row.
+    run(N, M, K, {c.data, c.ld}, factor_of(p.b.t()), factor_of(p.a.t()), p.accumulate);
+    if (bias != nullptr) {
+        add_bias_only(M, N, c, true, bias);
+    }
+}
+
+}  // namespace lrd

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+// ProductEngine: matrix products by oneDNN, primitives kept by shape.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <dnnl.hpp>
+#include <unordered_map>
+
+#include "kernels/backend.hpp"
+
+namespace lrd {
+
+/// Host memory of 64-byte alignment that only grows.
+class Buffer {
+public:
+    Buffer() = default;
+    ~Buffer();
+    Buffer(const Buffer&) = delete;
+    Buffer& operator=(const Buffer&) = delete;
+
+    std::byte* bytes(std::size_t count);
+    float* floats(std::int64_t count) {
+        return reinterpret_cast<float*>(bytes(static_cast<std::size_t>(count) * sizeof(float)));
+    }
+
+private:
+    std::byte* data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+/// A matrix of floats with one unit stride: element (i, j) at i·ld + j, or, `transposed`, j·ld + i.
+struct Factor {
+    float* data;
+    std::int64_t ld;
+    bool transposed = false;
+};
+
+/// All that tells one primitive from another.
+struct ProductShape {
+    std::int64_t M, N, K;
+    std::int64_t ld_a, ld_b, ld_c;
+    bool transposed_a, transposed_b, bias, accumulate;
+    int threads;
+
+    bool operator==(const ProductShape&) const = default;
+};
+struct ProductShapeHash {
+    std::size_t operator()(const ProductShape& s) const;
+};
+
+/// One caller at a time. The threads of a product are OpenMP's at the time of the call.
+class ProductEngine {
+public:
+    ProductEngine();
+
+    void run(const Product& product);
+    /// c (M, N, rows without gaps) = a·b, or += with `accumulate`; bias (N) or null.
+    void run(std::int64_t M, std::int64_t N, std::int64_t K, Factor c, Factor a, Factor b,
+             bool accumulate = false, float* bias = nullptr);
+
+private:
+    struct Entry {
+        dnnl::matmul primitive;
+        dnnl::memory a, b, c, bias, scratch;
+    };
+    Entry& find(const ProductShape& shape);
+    Entry make(const ProductShape& shape);
+
+    dnnl::engine engine_;
+    dnnl::stream stream_;
+    Buffer scratch_;
+    std::size_t scratch_bytes_ = 0;
+    std::unordered_map<ProductShape, Entry, ProductShapeHash> entries_;
+};
+
+}  // namespace lrd

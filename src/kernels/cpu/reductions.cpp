@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// Sums in fp64 over pieces whose borders do not depend on the number of threads.
+#include <array>
+
+#include "kernels/cpu/cpu_backend.hpp"
+#include "kernels/cpu/column_stripes.hpp"
+#include "kernels/cpu/parallel.hpp"
+#include "kernels/cpu/simd.hpp"
+
+namespace lrd {
+namespace {
+
+constexpr std::int64_t grain = 16384;
+
+LRD_HOT double sum_range(const float* x, std::int64_t n) {
+    double sum = 0.0;
+#pragma omp simd reduction(+ : sum)
+    for (std::int64_t i = 0; i < n; ++i) {
+        sum += static_cast<double>(x[i]);
+    }
+    return sum;
+}
+
+LRD_HOT double squares_range(const float* x, std::int64_t n) {
+    double sum = 0.0;
+#pragma omp simd reduction(+ : sum)
+    for (std::int64_t i = 0; i < n; ++i) {
+        sum += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+    }
+    return sum;
+}
+
+LRD_HOT void add_to_stripe(double* sums, const float* x, std::int64_t width) {
+#pragma omp simd
+    for (std::int64_t c = 0; c < width; ++c) {
+        sums[c] += static_cast<double>(x[c]);
+    }
+}
+
+void add_total(const View& total, double value) {
+    float& out = *total.f32();
+    out = static_cast<float>(static_cast<double>(out) + value);
+}
+
+}  // namespace
+
+// A thread owns a stripe of columns over all rows: no partial sums to combine.
+void add_column_sums(const View& sums, const View& x, std::int64_t T, bool skip_first) {
+    constexpr std::int64_t stripe = 64;
+    const std::int64_t width = x.cols();
+    for_ranges(width, stripe, [&](std::int64_t begin, std::int64_t end) {
+        std::array<double, stripe> part{};
+        for (std::int64_t i = 0; i < x.rows(); ++i) {
+            if (!(skip_first && i % T == 0)) {
+                add_to_stripe(part.data(), x.f32() + i * width + begin, end - begin);
+            }
+        }
+        for (std::int64_t c = begin; c < end; ++c) {
+            sums.f32()[c] += static_cast<float>(part[static_cast<std::size_t>(c - begin)]);
+        }
+    });
+}
+
+void CpuBackend::do_column_sums(const View& sums, const View& x) {
+    add_column_sums(sums, x, 1, false);
+}
+
+void CpuBackend::do_sum(const View& total, const View& x) {
+    add_total(total, sum_ranges(x.size(), grain, [&](std::int64_t begin, std::int64_t end) {
+                  return sum_range(x.f32() + begin, end - begin);
+              }));
+}
+
+void CpuBackend::do_sum_squares(const View& total, const View& x) {
+    add_total(total, sum_ranges(x.size(), grain, [&](std::int64_t begin, std::int64_t end) {
+                  return squares_range(x.f32() + begin, end - begin);
+              }));
+}
+
+}  // namespace lrd

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// What the vectorised loops share: the choice of the instruction set and exp.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+
+// LRD_HOT: the function is compiled for plain x86-64, for AVX2 and for AVX-512, and the loader picks
+// at run time. It must be a free function, not a template, and hold no OpenMP region (the region's
+// body would be a function of its own, without the attribute).
+#if defined(__x86_64__) && (defined(__clang__) ? __clang_major__ >= 14 : __GNUC__ >= 12)
+#define LRD_HOT __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
+#else
+#define LRD_HOT
+#endif
+#define LRD_CLONES LRD_HOT
+// Inlined into LRD_HOT functions, so that it takes over their instruction set.
+#define LRD_INLINE inline __attribute__((always_inline))
+
+namespace lrd {
+
+/// e^x to 1e-7 relative; 0 below −86.6, e^88.7 above that, NaN for NaN.
+/// x = k·ln 2 + r with |r| ≤ ln 2 / 2, ln 2 split in two (Cody & Waite 1980); e^r by the minimax
+/// polynomial of degree 6 of Cephes expf (Moshier 1992); 2^k by its bits.
+LRD_INLINE float fast_exp(float x) {
+    constexpr float shift = 12582912.0F;  // 1.5·2²³: adding it rounds to an integer in the low bits
+    const float low = -86.6F > x ? -86.6F : x;  // this order of operands keeps NaN
+    const float clamped = 88.7F < low ? 88.7F : low;
+    const float shifted = clamped * 1.44269504F + shift;
+    const float k = shifted - shift;
+    const float r = (clamped - k * 0.693359375F) + k * 2.12194440e-4F;
+    float p = 1.9875691500e-4F;
+    p = p * r + 1.3981999507e-3F;
+    p = p * r + 8.3334519073e-3F;
+    p = p * r + 4.1665795894e-2F;
+    p = p * r + 1.6666665459e-1F;
+    p = p * r + 5.0000001201e-1F;
+    p = p * (r * r) + r + 1.0F;
+    // 2^(k−1), doubled by p + p: k reaches 128.
+    const std::uint32_t bits = (std::bit_cast<std::uint32_t>(shifted) - 0x4B400000U + 126U) << 23U;
+    const float result = (p + p) * std::bit_cast<float>(bits);
+    return x < -86.6F ? 0.0F : result;
+}
+
+}  // namespace lrd

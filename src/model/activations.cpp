@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+#include "model/activations.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+namespace lrd {
+
+Activations::Activations(const Weights& weights, const std::string& name, BatchShape shape,
+                         bool taps)
+    : capacity(shape), keep_taps(taps || weights.trains()), arena(weights.backend(), name) {
+    const Gpt2Config& c = weights.config();
+    embedded = region("embedded", c.C);
+    kept_embed = region("kept embed", weights.embedding().kept_width());
+    for (std::int64_t l = 0; l < c.L; ++l) {
+        const bool share = !weights.trains() && l > 0;
+        blocks.push_back(make_block(weights, l, share ? &blocks.front() : nullptr));
+    }
+    h_out = region("h_out", c.C);
+    hidden = region("hidden", c.C);
+    mean_f = region("ln_f mean", 1).reshape({rows()});
+    rstd_f = region("ln_f rstd", 1).reshape({rows()});
+    kept_head = region("kept head", weights.embedding().kept_width());
+    if (!weights.trains()) {
+        return;
+    }
+    std::int64_t widest = weights.embedding().kept_width();
+    for (std::int64_t l = 0; l < c.L; ++l) {
+        for (int i = 0; i < linears_per_layer; ++i) {
+            widest = std::max(widest, weights.form(l, static_cast<Linear>(i)).kept_width());
+        }
+    }
+    for (View* x : {&d_hidden, &d_h, &d_a, &d_c}) {
+        *x = region("d_residual", c.C);
+    }
+    d_wide = region("d_wide", std::max(3 * c.attention_width(), c.F));
+    d_wide_2 = region("d_wide_2", std::max(c.attention_width(), c.F));
+    d_kept = region("d_kept", widest);
+}
+
+View Activations::region(const std::string& name, std::int64_t width) {
+    return width == 0 ? View{} : arena.region(name, DType::f32, {rows(), width});
+}
+
+BlockActivations Activations::make_block(const Weights& weights, std::int64_t layer,
+                                         const BlockActivations* shared) {
+    const Gpt2Config& c = weights.config();
+    BlockActivations b = shared != nullptr ? *shared : BlockActivations{};
+    if (shared == nullptr || keep_taps) {
+        if (layer > 0 || !keep_taps) {  // the first block reads `embedded`
+            b.h_in = region(fmt::format("h.{} in", layer), c.C);
+        }
+        b.a = region(fmt::format("h.{} a", layer), c.C);
+    }
+    if (shared != nullptr) {
+        return b;
+    }
+    const auto named = [&](const char* what, std::int64_t width) {
+        return region(fmt::format("h.{} {}", layer, what), width);
+    };
+    const auto kept = [&](Linear linear) {
+        return named("kept", weights.form(layer, linear).kept_width());
+    };
+    const auto column = [&](const char* what) { return named(what, 1).reshape({rows()}); };
+    b.ln_1 = named("ln_1", c.C);
+    b.mean_1 = column("mean_1");
+    b.rstd_1 = column("rstd_1");
+    b.kept_attn = kept(Linear::c_attn);
+    b.qkv = named("qkv", 3 * c.attention_width());
+    b.att = named("att", c.attention_width());
+    b.lse = named("lse", c.H).reshape({capacity.B, c.H, capacity.T});
+    b.kept_proj = kept(Linear::attn_c_proj);
+    b.h_mid = named("h_mid", c.C);
+    b.ln_2 = named("ln_2", c.C);
+    b.mean_2 = column("mean_2");
+    b.rstd_2 = column("rstd_2");
+    b.kept_fc = kept(Linear::c_fc);
+    b.fc = named("fc", c.F);
+    b.gelu = named("gelu", c.F);
+    b.kept_mlp = kept(Linear::mlp_c_proj);
+    b.mlp = named("mlp", c.C);
+    return b;
+}
+
+}  // namespace lrd

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// Activations: what a forward pass writes and a backward pass reads, allocated once for the
+// largest batch. At inference all layers share one set, but for the taps that are kept.
+#pragma once
+
+#include <vector>
+
+#include "model/weights.hpp"
+
+namespace lrd {
+
+struct BatchShape {
+    std::int64_t B = 0, T = 0;
+    std::int64_t rows() const { return B * T; }
+};
+
+struct BlockActivations {
+    View h_in;                            // (N, C)   residual stream before the block
+    View ln_1, mean_1, rstd_1;            // (N, C), (N), (N)
+    View kept_attn, qkv;                  // (N, r), (N, 3·H·D)
+    View att, lse;                        // (N, H·D), (B, H, T)
+    View kept_proj, a;                    // (N, r), (N, C)  tap: attention output
+    View h_mid, ln_2, mean_2, rstd_2;     // (N, C), (N, C), (N), (N)
+    View kept_fc, fc, gelu;               // (N, r), (N, F), (N, F)
+    View kept_mlp, mlp;                   // (N, r), (N, C)
+};
+
+struct Activations {
+    Activations(const Weights& weights, const std::string& name, BatchShape capacity,
+                bool keep_taps);
+
+    BatchShape capacity;
+    bool keep_taps;
+    Arena arena;
+    View embedded, kept_embed;          // (N, C), (N, re)
+    std::vector<BlockActivations> blocks;
+    View h_out, hidden, mean_f, rstd_f;  // (N, C) last residual, (N, C) after ln_f, (N), (N)
+    View kept_head;                      // (N, re)
+    // Scratch of the backward pass (training only).
+    View d_hidden, d_h, d_a, d_c;        // (N, C) each
+    View d_wide, d_wide_2;               // (N, max(3·H·D, F))
+    View d_kept;                         // (N, largest r or re)
+
+private:
+    BlockActivations make_block(const Weights& weights, std::int64_t layer,
+                                const BlockActivations* shared);
+    View region(const std::string& name, std::int64_t width);
+    std::int64_t rows() const { return capacity.rows(); }
+};
+
+}  // namespace lrd

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "model/form.hpp"
+
+namespace lrd {
+
+/// A linear that runs on two factors, W = U Rᵀ with U: m × r and R: n × r.
+class TwoFactorForm : public Form {
+public:
+    TwoFactorForm(LinearShape shape, std::int64_t rank) : Form(std::move(shape)), rank_(rank) {}
+    std::int64_t rank() const override { return rank_; }
+    std::int64_t kept_width() const override { return rank_; }
+    void forward(Backend&, const View& y, const View& x, const View& kept) const override;
+    void backward(Backend&, const View& d_x, const View& d_y, const View& x, const View& kept,
+                  const View& d_kept) const override;
+    void merge(Backend&, const View& w) const override;
+
+protected:
+    /// Takes the bias and its gradient from `memory`.
+    void bind_bias(const FormMemory& memory);
+
+    View u_, d_u_;  // (m, r)
+    View r_, d_r_;  // (n, r)
+    View b_, d_b_;  // (m)
+
+private:
+    std::int64_t rank_;
+};
+
+/// Both factors are trained: W = A B, A: m × r, B: r × n.
+class FactoredForm : public TwoFactorForm {
+public:
+    using TwoFactorForm::TwoFactorForm;
+    std::string kind() const override { return "factored"; }
+    std::vector<Parameter> trained() const override;
+    void bind(const FormMemory& memory) override;
+};
+
+}  // namespace lrd

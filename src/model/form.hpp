@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// Form: how one linear of a model is parameterised. A linear runs on what `materialise` makes of
+// the trained tensors (two factors or one matrix), once per step; `pull_back` turns the gradients
+// of that into gradients of the trained tensors, once per step. Between the two, work per
+// micro-batch depends on the materialised tensors alone.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kernels/backend.hpp"
+#include "model/gpt2_config.hpp"
+#include "model/parameter_table.hpp"
+
+namespace lrd {
+
+struct FormSpec {
+    std::string kind;       // "dense" | "factored" | "lifted"
+    std::int64_t rank = 0;  // of the factors; unused for dense
+};
+
+/// Products in the order of their dependencies: those of one stage are independent of each other.
+using ProductStages = std::vector<std::vector<Product>>;
+void add_product(ProductStages& stages, std::size_t stage, const Product& product);
+void run(Backend& backend, const ProductStages& stages);
+
+/// The memory a form works in. `d_materialised` is reduced over the ranks before pull_back.
+struct FormMemory {
+    Tensors trained, d_trained, d_materialised;  // gradients are empty at inference
+    Tensors teacher;                             // frozen; empty without a teacher
+    Arena* arena;                                // for what the form keeps besides
+};
+
+class Form {
+public:
+    explicit Form(LinearShape shape) : shape_(std::move(shape)) {}
+    virtual ~Form() = default;
+
+    const LinearShape& shape() const { return shape_; }
+    virtual std::string kind() const = 0;
+    virtual std::int64_t rank() const { return 0; }
+    /// Tensors that the optimiser sees, and those whose gradients are reduced (same names where a
+    /// tensor is used as it is).
+    virtual std::vector<Parameter> trained() const = 0;
+    virtual std::vector<Parameter> materialised() const { return trained(); }
+    /// Width of what forward() keeps for backward() per row besides x (0: nothing).
+    virtual std::int64_t kept_width() const { return 0; }
+
+    virtual void bind(const FormMemory& memory) = 0;
+    virtual void plan_materialise(ProductStages&) const {}
+    virtual void plan_pull_back(ProductStages&) const {}
+
+    /// y (N, m) = x (N, n) Wᵀ + b; kept (N, kept_width) out.
+    virtual void forward(Backend&, const View& y, const View& x, const View& kept) const = 0;
+    /// d_x (N, n) out; gradients of the materialised tensors +=. d_kept: scratch like kept.
+    virtual void backward(Backend&, const View& d_x, const View& d_y, const View& x,
+                          const View& kept, const View& d_kept) const = 0;
+    /// w (n, m) = Wᵀ, the layout of files, from the materialised tensors.
+    virtual void merge(Backend&, const View& w) const = 0;
+
+private:
+    LinearShape shape_;
+};
+
+/// Error(usage) for an unknown kind or a rank outside [1, min(m, n)].
+std::unique_ptr<Form> make_form(const FormSpec& spec, const LinearShape& shape);
+
+}  // namespace lrd

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+#include "model/gpt2.hpp"
+
+#include "core/check.hpp"
+
+namespace lrd {
+
+Gpt2::Gpt2(Weights& weights, const std::string& name, BatchShape capacity, bool keep_taps)
+    : weights_(weights),
+      backend_(weights.backend()),
+      memory_(weights, name + " activations", capacity, keep_taps),
+      batch_(capacity) {}
+
+// x = E[ids] + positions; then per block (pre-LayerNorm GPT-2):
+//   a = attn(ln_1(h)) ; h_mid = h + a ; h' = h_mid + mlp(ln_2(h_mid))
+// A block leaves h_mid and mlp; the next LayerNorm adds them while it normalises.
+void Gpt2::forward(const View& ids, BatchShape batch) {
+    LRD_CHECK(batch.rows() <= memory_.capacity.rows() && batch.T <= config().T,
+              "batch {} × {} does not fit", batch.B, batch.T);
+    batch_ = batch;
+    const View x = rows(memory_.embedded);
+    weights_.embedding().forward(backend_, x, ids, rows(memory_.kept_embed));
+    backend_.add_positions(x, weights_.positions().slice(0, batch.T));
+    block_forward(0, x, {});
+    for (std::int64_t l = 1; l < config().L; ++l) {
+        const BlockActivations& below = memory_.blocks[static_cast<std::size_t>(l - 1)];
+        block_forward(l, rows(below.h_mid), rows(below.mlp));
+    }
+    const BlockActivations& last = memory_.blocks.back();
+    backend_.layernorm({.y = hidden(),
+                        .h = rows(memory_.h_out),
+                        .mean = rows(memory_.mean_f),
+                        .rstd = rows(memory_.rstd_f),
+                        .x = rows(last.h_mid),
+                        .residual = rows(last.mlp),
+                        .gamma = weights_.ln_f().gamma,
+                        .beta = weights_.ln_f().beta});
+}
+
+/// The block's input is x + residual (residual none for the first block).
+void Gpt2::block_forward(std::int64_t l, const View& x, const View& residual) {
+    const BlockActivations& b = memory_.blocks[static_cast<std::size_t>(l)];
+    const View h_in = residual ? rows(b.h_in) : x;
+    const Norm& ln_1 = weights_.ln_1(l);
+    const Norm& ln_2 = weights_.ln_2(l);
+    backend_.layernorm({.y = rows(b.ln_1), .h = h_in, .mean = rows(b.mean_1),
+                        .rstd = rows(b.rstd_1), .x = x, .residual = residual,
+                        .gamma = ln_1.gamma, .beta = ln_1.beta});
+    weights_.form(l, Linear::c_attn)
+        .forward(backend_, rows(b.qkv), rows(b.ln_1), rows(b.kept_attn));
+    backend_.attention(rows(b.att), lse(b), rows(b.qkv), attention_shape());
+    weights_.form(l, Linear::attn_c_proj)
+        .forward(backend_, rows(b.a), rows(b.att), rows(b.kept_proj));
+    backend_.layernorm({.y = rows(b.ln_2), .h = rows(b.h_mid), .mean = rows(b.mean_2),
+                        .rstd = rows(b.rstd_2), .x = h_in, .residual = rows(b.a),
+                        .gamma = ln_2.gamma, .beta = ln_2.beta});
+    weights_.form(l, Linear::c_fc).forward(backend_, rows(b.fc), rows(b.ln_2), rows(b.kept_fc));
+    backend_.gelu(rows(b.gelu), rows(b.fc));
+    weights_.form(l, Linear::mlp_c_proj)
+        .forward(backend_, rows(b.mlp), rows(b.gelu), rows(b.kept_mlp));
+}
+
+void Gpt2::backward(const View& ids, TapGradient* taps) {
+    const View d_h = rows(memory_.d_h);
+    backend_.zero(d_h);
+    backend_.layernorm_backward({.d_h = d_h,
+                                 .d_gamma = weights_.ln_f().d_gamma,
+                                 .d_beta = weights_.ln_f().d_beta,
+                                 .d_y = d_hidden(),
+                                 .h = rows(memory_.h_out),
+                                 .mean = rows(memory_.mean_f),
+                                 .rstd = rows(memory_.rstd_f),
+                                 .gamma = weights_.ln_f().gamma});
+    for (std::int64_t l = config().L - 1; l >= 0; --l) {
+        block_backward(l, taps);
+    }
+    backend_.add_positions_backward(weights_.d_positions().slice(0, batch_.T), d_h);
+    const View& e = memory_.kept_embed;
+    weights_.embedding().backward(backend_, d_h, ids, rows(e), d_kept_like(rows(e)));
+}
+
+/// d_h (N, C): the gradient of the block's output on entry, of its input on return.
+void Gpt2::block_backward(std::int64_t l, TapGradient* taps) {
+    const BlockActivations& b = memory_.blocks[static_cast<std::size_t>(l)];
+    const View d_h = rows(memory_.d_h);
+    const View d_c = rows(memory_.d_c);
+    const std::int64_t n = batch_.rows();
+    const auto wide = [&](const View& x, std::int64_t width) { return x.at(0, {n, width}); };
+    const auto linear_backward = [&](Linear linear, const View& d_x, const View& d_y,
+                                     const View& x, const View& z) {
+        weights_.form(l, linear).backward(backend_, d_x, d_y, rows(x), rows(z), d_kept_like(rows(z)));
+    };
+    const std::int64_t width = config().attention_width();
+
+    if (taps != nullptr && taps->wants(l, Tap::hidden)) {
+        taps->add(l, Tap::hidden, d_h, tap(l, Tap::hidden));
+    }
+    const View d_gelu = wide(memory_.d_wide, config().F);
+    linear_backward(Linear::mlp_c_proj, d_gelu, d_h, b.gelu, b.kept_mlp);
+    backend_.gelu_backward(d_gelu, d_gelu, rows(b.fc));
+    linear_backward(Linear::c_fc, d_c, d_gelu, b.ln_2, b.kept_fc);
+    backend_.layernorm_backward({.d_h = d_h, .d_gamma = weights_.ln_2(l).d_gamma,
+                                 .d_beta = weights_.ln_2(l).d_beta, .d_y = d_c,
+                                 .h = rows(b.h_mid), .mean = rows(b.mean_2),
+                                 .rstd = rows(b.rstd_2), .gamma = weights_.ln_2(l).gamma});
+    View d_a = d_h;  // of the attention output; a tap there adds to it, not to the residual
+    if (taps != nullptr && taps->wants(l, Tap::attention)) {
+        d_a = rows(memory_.d_a);
+        backend_.copy(d_a, d_h);
+        taps->add(l, Tap::attention, d_a, rows(b.a));
+    }
+    const View d_att = wide(memory_.d_wide_2, width);
+    const View d_qkv = wide(memory_.d_wide, 3 * width);
+    linear_backward(Linear::attn_c_proj, d_att, d_a, b.att, b.kept_proj);
+    backend_.attention_backward(d_qkv, d_att, rows(b.att), lse(b), rows(b.qkv),
+                                attention_shape());
+    linear_backward(Linear::c_attn, d_c, d_qkv, b.ln_1, b.kept_attn);
+    backend_.layernorm_backward({.d_h = d_h, .d_gamma = weights_.ln_1(l).d_gamma,
+                                 .d_beta = weights_.ln_1(l).d_beta, .d_y = d_c,
+                                 .h = l == 0 ? rows(memory_.embedded) : rows(b.h_in),
+                                 .mean = rows(b.mean_1), .rstd = rows(b.rstd_1),
+                                 .gamma = weights_.ln_1(l).gamma});
+}
+
+View Gpt2::tap(std::int64_t layer, Tap tap) const {
+    LRD_CHECK(memory_.keep_taps, "taps are not kept");
+    const auto i = static_cast<std::size_t>(layer);
+    if (tap == Tap::attention) {
+        return rows(memory_.blocks[i].a);
+    }
+    return rows(layer + 1 < config().L ? memory_.blocks[i + 1].h_in : memory_.h_out);
+}
+
+void Gpt2::logits(const View& z, std::int64_t begin, std::int64_t end) {
+    const View& e = memory_.kept_head;
+    weights_.embedding().logits(backend_, z, hidden().slice(begin, end),
+                                e ? e.slice(begin, end) : e);
+}
+
+void Gpt2::logits_backward(const View& d_z, std::int64_t begin, std::int64_t end) {
+    const View e = memory_.kept_head ? memory_.kept_head.slice(begin, end) : View{};
+    weights_.embedding().logits_backward(backend_, d_hidden().slice(begin, end), d_z,
+                                         hidden().slice(begin, end), e, d_kept_like(e));
+}
+
+View Gpt2::d_kept_like(const View& kept) const {
+    return kept ? memory_.d_kept.at(0, {kept.rows(), kept.cols()}) : View{};
+}
+
+View Gpt2::lse(const BlockActivations& block) const {
+    return block.lse.at(0, {batch_.B, config().H, batch_.T});
+}
+
+AttentionShape Gpt2::attention_shape() const {
+    return {batch_.B, batch_.T, config().H, config().D};
+}
+
+}  // namespace lrd

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+// GPT-2 on a batch of B sequences of T tokens (N = B·T rows): forward() and backward() are the
+// lists of calls; activations.hpp says what is kept between them.
+#pragma once
+
+#include "model/activations.hpp"
+#include "model/weights.hpp"
+
+namespace lrd {
+
+/// Adds the gradient of a loss at a tap. backward() calls it with the tap's value and the
+/// gradient that has arrived from above, from the last layer to the first.
+class TapGradient {
+public:
+    virtual ~TapGradient() = default;
+    virtual bool wants(std::int64_t layer, Tap tap) const = 0;
+    virtual void add(std::int64_t layer, Tap tap, const View& d_value, const View& value) = 0;
+};
+
+class Gpt2 {
+public:
+    /// `capacity` bounds the batches. `keep_taps`: tap() is valid after forward (always so in
+    /// training). The weights must outlive this.
+    Gpt2(Weights& weights, const std::string& name, BatchShape capacity, bool keep_taps);
+
+    Weights& weights() const { return weights_; }
+    const Gpt2Config& config() const { return weights_.config(); }
+    const Arena& arena() const { return memory_.arena; }
+
+    /// ids: (B·T) i32, on the device.
+    void forward(const View& ids, BatchShape batch);
+    /// Needs d_hidden() of every row; gradients of the materialised tensors +=.
+    void backward(const View& ids, TapGradient* taps);
+
+    BatchShape batch() const { return batch_; }
+    View hidden() const { return rows(memory_.hidden); }      // (N, C) after ln_f
+    View d_hidden() const { return rows(memory_.d_hidden); }  // (N, C)
+    View tap(std::int64_t layer, Tap tap) const;              // (N, C)
+
+    /// Logits of rows [begin, end) of the batch, and their backward into d_hidden.
+    void logits(const View& z, std::int64_t begin, std::int64_t end);
+    void logits_backward(const View& d_z, std::int64_t begin, std::int64_t end);
+
+private:
+    void block_forward(std::int64_t layer, const View& x, const View& residual);
+    void block_backward(std::int64_t layer, TapGradient* taps);
+    View rows(const View& x) const { return x ? x.slice(0, batch_.rows()) : x; }
+    View d_kept_like(const View& kept) const;  // scratch of the same shape
+    View lse(const BlockActivations& block) const;  // (B, H, T)
+    AttentionShape attention_shape() const;
+
+    Weights& weights_;
+    Backend& backend_;
+    Activations memory_;
+    BatchShape batch_;
+};
+
+}  // namespace lrd

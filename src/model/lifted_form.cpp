@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+#include "model/lifted_form.hpp"
+
+#include "core/check.hpp"
+
+namespace lrd {
+
+std::vector<Parameter> LiftedForm::trained() const {
+    return {matrix(shape().name + ".P_l", rank(), shape().m),
+            matrix(shape().name + ".P_r", shape().n, rank()),
+            vector(shape().name + ".bias", shape().m)};
+}
+
+std::vector<Parameter> LiftedForm::materialised() const {
+    return {matrix(shape().name + ".U", shape().m, rank()),
+            matrix(shape().name + ".P_r", shape().n, rank()),
+            vector(shape().name + ".bias", shape().m)};
+}
+
+void LiftedForm::bind(const FormMemory& memory) {
+    const std::string& name = shape().name;
+    LRD_CHECK(memory.teacher.table != nullptr, "{} is lifted and needs a teacher", name);
+    bind_bias(memory);
+    w_ = memory.teacher(name + ".weight").t();
+    p_l_ = memory.trained(name + ".P_l");
+    r_ = memory.trained(name + ".P_r");
+    const std::int64_t m = shape().m;
+    u_ = memory.arena->region(name + ".U", DType::f32, {m, rank()});
+    w_p_r_ = memory.arena->region(name + ".W_P_r", DType::f32, {m, rank()});
+    s_ = memory.arena->region(name + ".S", DType::f32, {rank(), rank()});
+    if (memory.d_materialised.table != nullptr) {
+        d_u_ = memory.d_materialised(name + ".U");
+        d_r_ = memory.d_materialised(name + ".P_r");
+        d_p_l_ = memory.d_trained(name + ".P_l");
+        d_p_r_ = memory.d_trained(name + ".P_r");
+        d_s_ = memory.arena->region(name + ".d_S", DType::f32, {rank(), rank()});
+        p_lt_d_s_ = memory.arena->region(name + ".P_lt_d_S", DType::f32, {m, rank()});
+    }
+}
+
+void LiftedForm::plan_materialise(ProductStages& stages) const {
+    add_product(stages, 0, {.c = w_p_r_, .a = w_, .b = r_});      // W P_r
+    add_product(stages, 1, {.c = s_, .a = p_l_, .b = w_p_r_});    // S = P_l (W P_r)
+    add_product(stages, 2, {.c = u_, .a = p_l_.t(), .b = s_});    // U = P_lᵀ S
+}
+
+// d_S = P_l d_U; d_P_l = S d_Uᵀ + d_S (W P_r)ᵀ; d_P_r = xᵀ(d_y U) + Wᵀ P_lᵀ d_S. The second terms
+// are the core path: paper eq. 9 and, corrected, eq. 10 (theory.md E3). The first term of d_P_r is
+// the materialised gradient, which the owner has copied into d_P_r before these products run.
+void LiftedForm::plan_pull_back(ProductStages& stages) const {
+    add_product(stages, 0, {.c = d_s_, .a = p_l_, .b = d_u_});
+    add_product(stages, 0, {.c = d_p_l_, .a = s_, .b = d_u_.t()});
+    add_product(stages, 1, {.c = d_p_l_, .a = d_s_, .b = w_p_r_.t(), .accumulate = true});
+    add_product(stages, 1, {.c = p_lt_d_s_, .a = p_l_.t(), .b = d_s_});
+    add_product(stages, 2, {.c = d_p_r_, .a = w_.t(), .b = p_lt_d_s_, .accumulate = true});
+}
+
+}  // namespace lrd

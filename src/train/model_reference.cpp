@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+#include "train/model_reference.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "core/check.hpp"
+#include "io/hdf5.hpp"
+#include "io/publish.hpp"
+#include "model/model_file.hpp"
+#include "train/run_state.hpp"
+
+namespace lrd {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<std::int64_t> steps_in(const std::string& run) {
+    std::vector<std::int64_t> steps;
+    if (fs::is_directory(run + "/ckpt")) {
+        for (const auto& entry : fs::directory_iterator(run + "/ckpt")) {
+            const std::string name = entry.path().filename().string();
+            std::int64_t step = 0;
+            const char* digits = name.c_str() + 5;
+            if (name.starts_with("step-") && name.size() > 5 &&
+                std::from_chars(digits, name.c_str() + name.size(), step).ec == std::errc{}) {
+                steps.push_back(step);
+            }
+        }
+    }
+    std::sort(steps.begin(), steps.end());
+    return steps;
+}
+
+std::string list(const std::vector<std::int64_t>& steps) {
+    std::string text;
+    for (const std::int64_t step : steps) {
+        text += (text.empty() ? "" : ", ") + std::to_string(step);
+    }
+    return text.empty() ? "none" : text;
+}
+
+std::string list(const std::vector<std::string>& names) {
+    std::string text;
+    for (const std::string& name : names) {
+        text += (text.empty() ? "" : ", ") + name;
+    }
+    return text.empty() ? "none" : text;
+}
+
+/// "RUN:student@step" taken apart; the run is the longest prefix that is a directory.
+struct Parts {
+    std::string run, student, step;
+};
+
+std::optional<Parts> take_apart(const std::string& reference) {
+    if (fs::is_directory(reference)) {
+        return Parts{reference, "", ""};
+    }
+    const std::size_t colon = reference.rfind(':');
+    if (colon != std::string::npos && fs::is_directory(reference.substr(0, colon))) {
+        std::string rest = reference.substr(colon + 1);
+        const std::size_t at = rest.find('@');
+        return Parts{reference.substr(0, colon), rest.substr(0, at),
+                     at == std::string::npos ? "" : rest.substr(at + 1)};
+    }
+    return std::nullopt;
+}
+
+/// The file of a run that `parts.step` asks for.
+std::string file_in_run(const Parts& parts, const std::string& student) {
+    const std::string best = fmt::format("{}/best/{}.h5", parts.run, student);
+    const std::vector<std::int64_t> steps = steps_in(parts.run);
+    const auto state_of = [&](std::int64_t step) {
+        return fmt::format("{}/ckpt/step-{:08}/state.h5", parts.run, step);
+    };
+    if (parts.step == "best" || (parts.step.empty() && fs::exists(best))) {
+        if (!fs::exists(best)) {
+            fail(ExitCode::missing_input, "{} has no best model of {}: the run has not evaluated yet, "
+                 "or train.keep_best is false; try @last", parts.run, student);
+        }
+        return best;
+    }
+    if (parts.step.empty() || parts.step == "last") {
+        if (steps.empty()) {
+            fail(ExitCode::missing_input, "{} has no checkpoint yet", parts.run);
+        }
+        return state_of(steps.back());
+    }
+    std::int64_t step = -1;
+    const char* end = parts.step.data() + parts.step.size();
+    const auto parsed = std::from_chars(parts.step.data(), end, step);
+    if (parsed.ec != std::errc{} || parsed.ptr != end) {
+        fail(ExitCode::usage, "\"@{}\" is not @best, @last or @ and a step", parts.step);
+    }
+    if (!std::binary_search(steps.begin(), steps.end(), step)) {
+        fail(ExitCode::missing_input, "{} has no checkpoint of step {}; there are {}", parts.run,
+             step, list(steps));
+    }
+    return state_of(step);
+}
+
+std::vector<std::string> students_of(const std::string& run) {
+    const std::vector<std::int64_t> steps = steps_in(run);
+    if (steps.empty()) {
+        fail(ExitCode::missing_input, "{} is not a run with a checkpoint", run);
+    }
+    const h5::File file =
+        h5::File::open(fmt::format("{}/ckpt/step-{:08}/state.h5", run, steps.back()));
+    return file.children("/students");
+}
+
+}  // namespace
+
+ModelLocation locate_model(const std::string& reference) {
+    ModelLocation at;
+    at.name = reference;
+    std::string student;
+    if (fs::is_regular_file(reference)) {
+        at.file = reference;
+    } else {
+        const std::optional<Parts> parts = take_apart(reference);
+        if (!parts) {
+            fail(ExitCode::missing_input, "no model {}: give a run directory, RUN:student, "
+                 "RUN:student@step or a .h5 model file", reference);
+        }
+        at.run = parts->run;
+        const std::vector<std::string> students = students_of(parts->run);
+        student = parts->student;
+        if (student.empty() && students.size() != 1) {
+            fail(ExitCode::usage, "{} has several students, name one as {}:STUDENT; there are {}",
+                 parts->run, parts->run, list(students));
+        }
+        student = student.empty() ? students.front() : student;
+        if (std::find(students.begin(), students.end(), student) == students.end()) {
+            fail(ExitCode::missing_input, "{} has no student {}; there are {}", parts->run, student,
+                 list(students));
+        }
+        at.file = file_in_run(*parts, student);
+    }
+    const h5::File file = h5::File::open(at.file);
+    const ModelState state = read_model_state(file, student);
+    at.group = "/students/" + state.student + "/model";
+    at.teacher = state.teacher;
+    at.step = state.step;
+    at.architecture = state.architecture;
+    return at;
+}
+
+LoadedModel load_model(Backend& backend, const ModelLocation& at) {
+    LoadedModel model;
+    const auto lifted = [](const FormSpec& spec) { return spec.kind == "lifted"; };
+    const auto& linears = at.architecture.linears;
+    if (std::any_of(linears.begin(), linears.end(), lifted)) {
+        model.teacher = std::make_unique<LoadedModel>(load_model(backend, at.teacher));
+    }
+    model.weights = std::make_unique<Weights>(
+        backend, at.name, at.architecture, Use::inference,
+        model.teacher != nullptr ? model.teacher->weights.get() : nullptr);
+    load_weights(h5::File::open(at.file), at.group, *model.weights);
+    model.weights->materialise();
+    return model;
+}
+
+LoadedModel load_model(Backend& backend, const std::string& reference) {
+    return load_model(backend, locate_model(reference));
+}
+
+}  // namespace lrd

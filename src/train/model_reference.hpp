@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// MODEL on the command line and in TOML: RUN, RUN:student, RUN:student@step, @best, @last, or a
+// model file (.h5).
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "model/weights.hpp"
+
+namespace lrd {
+
+/// Where a model's tensors are.
+struct ModelLocation {
+    std::string file;      // state.h5, best/<student>.h5 or another model file
+    std::string group;     // "/students/<name>/model"
+    std::string teacher;   // MODEL of the run's teacher, or "" (lifted forms need it)
+    std::string run;       // the run directory, or ""
+    std::string name;      // as given, for messages and tables
+    std::int64_t step = -1;
+    Architecture architecture;
+};
+
+/// Errors: missing_input (no such run, student or step: says which there are), bad_data.
+ModelLocation locate_model(const std::string& reference);
+
+/// A model ready to run, with the teacher that its lifted forms read.
+struct LoadedModel {
+    std::unique_ptr<LoadedModel> teacher;  // null unless needed
+    std::unique_ptr<Weights> weights;
+};
+LoadedModel load_model(Backend& backend, const ModelLocation& location);
+LoadedModel load_model(Backend& backend, const std::string& reference);
+
+}  // namespace lrd

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// Seconds spent in the phases of a step.
+#pragma once
+
+#include <array>
+#include <string>
+#include <utility>
+
+#include "core/log.hpp"
+#include "kernels/backend.hpp"
+
+namespace lrd {
+
+enum class Phase : int { materialise, teacher, forward, losses, backward, reduce, update };
+constexpr std::array<const char*, 7> phase_names = {"materialise", "teacher",  "forward", "losses",
+                                                    "backward",    "reduce", "update"};
+
+class Phases {
+public:
+    /// Runs `work` and books its time; with `wait` the device is waited for, so that the time is
+    /// the work's and not the queue's.
+    template <class Work>
+    void time(Phase phase, Backend& backend, Work&& work) {
+        const double start = log::now();
+        std::forward<Work>(work)();
+        if (wait_) {
+            backend.synchronize();
+        }
+        seconds_[static_cast<std::size_t>(phase)] += log::now() - start;
+    }
+    void set_wait(bool wait) { wait_ = wait; }
+    const std::array<double, phase_names.size()>& seconds() const { return seconds_; }
+    void reset() { seconds_.fill(0.0); }
+
+private:
+    std::array<double, phase_names.size()> seconds_{};
+    bool wait_ = false;
+};
+
+}  // namespace lrd

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+#include "train/run.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "config/run_options.hpp"
+#include "core/check.hpp"
+#include "io/digest.hpp"
+#include "io/publish.hpp"
+#include "model/costs.hpp"
+#include "train/process.hpp"
+
+namespace lrd {
+namespace {
+
+constexpr std::int64_t most_skips_in_row = 10;
+
+BatchShape capacity_of(const Config& c) { return {c.train.micro_batch, c.data.context}; }
+
+}  // namespace
+
+ExitCode Run::execute() {
+    StopConditions stop(config_.run.out, config_.run.max_time);
+    stop.note_save(last_save_seconds_);
+    log::Progress bar("train", static_cast<double>(config_.train.steps));
+    const std::int64_t steps = config_.train.steps;
+    while (progress_.step < steps) {
+        const double start = log::now();
+        const auto& reports = trainer_->step(progress_.step + 1);
+        ++progress_.step;
+        backend_.synchronize();
+        const double seconds = log::now() - start;
+        progress_.seconds += seconds;
+        stop.note_step(seconds);
+        after_step(reports);
+        const StopDecision decision = stop.poll(world_);
+        const bool last = progress_.step == steps;
+        if (last || decision.stop || decision.checkpoint ||
+            progress_.step % config_.train.checkpoint_every == 0) {
+            save();
+            stop.note_save(last_save_seconds_);
+        }
+        if (decision.stop && !last) {
+            log::info("stopped by {} after step {}; the same command goes on", decision.reason, progress_.step);
+            return ExitCode::stopped;
+        }
+        bar.update(static_cast<double>(progress_.step),
+                   fmt::format("step {}, loss {:.4f}, {:.0f} tokens/s", progress_.step,
+                               reports.front().terms.loss,
+                               static_cast<double>(trainer_->tokens_per_step()) / seconds));
+    }
+    return ExitCode::done;
+}
+
+void Run::after_step(const std::vector<StudentReport>& reports) {
+    const std::int64_t step = progress_.step;
+    const bool last = step == config_.train.steps;
+    if (root()) {
+        directory_->heartbeat();
+        if (last || step % config_.train.log_every == 0) {
+            const double tokens = static_cast<double>(step * trainer_->tokens_per_step());
+            std::vector<const Architecture*> architectures;
+            for (const auto& student : students_) {
+                architectures.push_back(&student->weights.architecture());
+            }
+            const Architecture* teacher = teacher_ ? &teacher_->weights().architecture() : nullptr;
+            const double flops = step_cost(architectures, teacher,
+                                           config_.train.global_batch / config_.train.micro_batch,
+                                           capacity_of(config_).rows(), config_.data.context).flops();
+            metrics_->train_row(step, tokens, flops * static_cast<double>(step), progress_.seconds,
+                                students_, reports);
+        }
+        for (std::size_t k = 0; k < students_.size(); ++k) {
+            if (reports[k].skipped) {
+                metrics_->event(step, "skipped", Json::object({{"student", students_[k]->name()}}));
+                log::warning("step {}: the update of {} was skipped, its loss or gradient is not finite",
+                             step, students_[k]->name());
+            }
+        }
+    }
+    check_divergence();
+    if (last || (config_.train.eval_every > 0 && step % config_.train.eval_every == 0)) {
+        validate();
+    }
+    if (root() && (last || step % config_.train.log_every == 0)) {
+        metrics_->flush();
+    }
+}
+
+void Run::check_divergence() const {
+    for (const auto& student : students_) {
+        if (student->skipped_in_row >= most_skips_in_row) {
+            fail(ExitCode::diverged, "{}: {} updates in a row were not finite; lower optim.lr or look "
+                 "at the data; the last checkpoint is of step {}", student->name(),
+                 student->skipped_in_row, last_checkpoint_);
+        }
+    }
+}
+
+void Run::validate() {
+    for (std::size_t i = 0; i < validations_.size(); ++i) {
+        const std::vector<LossTerms>& terms = validations_[i]->run();
+        if (root()) {
+            metrics_->eval_row(progress_.step, validation_names_[i], students_, terms);
+        }
+        if (i > 0 || !config_.train.keep_best) {
+            continue;
+        }
+        for (std::size_t k = 0; k < students_.size(); ++k) {
+            Student& student = *students_[k];
+            if (!(terms[k].loss < student.best_val_loss)) {
+                continue;
+            }
+            student.best_val_loss = terms[k].loss;
+            student.best_step = progress_.step;
+            if (root()) {
+                make_directories(config_.run.out + "/best");
+                publish_model_file(backend_, config_.run.out + "/best/" + student.name() + ".h5",
+                                   model_tensors(student), state(), provenance());
+            }
+        }
+    }
+}
+
+void Run::save() {
+    const double start = log::now();
+    if (root()) {
+        metrics_->flush();
+        store_.save(backend_, progress_.step, checkpoint_tensors(students_), state(), provenance());
+        RunDirectory::write_status(config_.run.out,
+                                   {.state = "running", .step = progress_.step,
+                                    .steps = config_.train.steps, .last_checkpoint = progress_.step});
+    }
+    world_.barrier();
+    last_checkpoint_ = progress_.step;
+    last_save_seconds_ = log::now() - start;
+}
+
+Json Run::state() const {
+    return run_state(progress_, config_.teacher.model, data_digest_, students_);
+}
+
+Provenance Run::provenance() const {
+    return {world_.size(), config_toml_, sha256(config_toml_), code_version_};
+}
+
+}  // namespace lrd

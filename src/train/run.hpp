@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+// Run: a configuration brought to life: data, teacher, students, and the loop of steps with what is
+// due after each: metrics, evaluation, checkpoints, stopping.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+#include "data/loader.hpp"
+#include "train/checkpoint.hpp"
+#include "train/evaluate.hpp"
+#include "train/model_reference.hpp"
+#include "train/run_directory.hpp"
+#include "train/run_metrics.hpp"
+#include "train/run_state.hpp"
+#include "train/stop.hpp"
+
+namespace lrd {
+
+class Run {
+public:
+    /// Ready to step: everything is allocated, initialised or restored. `directory` is null on
+    /// ranks other than 0. Errors: usage, missing_input, bad_data, out_of_memory.
+    Run(const Config& config, const std::string& code_version, Backend& backend,
+        Communicator& world, const RunDirectory* directory);
+
+    /// Steps until done (0) or stopped with a checkpoint (ExitCode::stopped).
+    ExitCode execute();
+
+    const Progress& progress() const { return progress_; }
+    std::int64_t last_checkpoint() const { return last_checkpoint_; }
+
+private:
+    void open_data();
+    void load_teacher();
+    void make_students();
+    void start_or_resume();
+    void first_values();
+    void check_same_run() const;
+    void open_metrics();
+    void print_budget() const;
+
+    void after_step(const std::vector<StudentReport>& reports);
+    void validate();
+    void save();
+    void check_divergence() const;
+    Json state() const;
+    Provenance provenance() const;
+    bool root() const { return world_.rank() == 0; }
+
+    Config config_;
+    std::string config_toml_, code_version_;
+    Backend& backend_;
+    Communicator& world_;
+    const RunDirectory* directory_;
+    CheckpointStore store_;
+    std::unique_ptr<TokenFiles> tokens_;
+    std::vector<std::unique_ptr<TokenFiles>> eval_tokens_;
+    std::unique_ptr<Loader> loader_;
+    std::optional<LoadedModel> teacher_model_;
+    std::unique_ptr<Gpt2> teacher_;
+    Students students_;
+    std::unique_ptr<Trainer> trainer_;
+    std::vector<std::unique_ptr<Validation>> validations_;
+    std::vector<std::string> validation_names_;
+    std::unique_ptr<RunMetrics> metrics_;  // rank 0
+    Progress progress_;
+    std::int64_t last_checkpoint_ = -1;
+    double last_save_seconds_ = 0.0;
+    std::string data_digest_;
+};
+
+/// Rank 0 first, so that what is wrong for all is said once; then the others.
+template <class Work>
+void root_first(Communicator& world, const Work& work) {
+    if (world.rank() == 0) {
+        work();
+    }
+    world.barrier();
+    if (world.rank() != 0) {
+        work();
+    }
+}
+
+}  // namespace lrd

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/exit_code.hpp"
+
+namespace lrd {
+
+/// The directory of a run, held by one job at a time. Rank 0 alone makes one.
+class RunDirectory {
+public:
+    /// Makes the directory and takes `.lock` (host, pid, job, heartbeat). HDF5's own locks do not
+    /// keep a second writer out where sites switch them off. A lock is stale, and taken over with
+    /// a notice, if its process is gone on this host, or its heartbeat is 10 minutes old. Errors:
+    /// busy, naming the holder; io.
+    explicit RunDirectory(std::string path);
+    ~RunDirectory();
+    RunDirectory(const RunDirectory&) = delete;
+    RunDirectory& operator=(const RunDirectory&) = delete;
+
+    const std::string& path() const { return path_; }
+    void heartbeat() const;  ///< at most one touch per second
+
+    /// status.json: what batch scripts read besides the exit code.
+    struct Status {
+        std::string state;  // running | stopped | done | failed
+        ExitCode code = ExitCode::done;
+        std::int64_t step = 0, steps = 0, last_checkpoint = -1;
+        std::string reason = {};
+        int first_failing_rank = -1;
+    };
+    static void write_status(const std::string& path, const Status& status);
+
+private:
+    void take_lock();
+
+    std::string path_, lock_;
+    mutable double touched_ = 0.0;
+};
+
+}  // namespace lrd

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: MIT
+// How a Run comes to stand where it goes on from.
+#include <algorithm>
+#include <filesystem>
+
+#include "config/run_options.hpp"
+#include "core/check.hpp"
+#include "io/publish.hpp"
+#include "model/initialise.hpp"
+#include "model/model_file.hpp"
+#include "train/process.hpp"
+#include "train/run.hpp"
+
+namespace lrd {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Paths as they will still be right from another working directory.
+std::string absolute(const std::string& path) {
+    return path.empty() ? path : fs::absolute(path).lexically_normal().string();
+}
+
+/// "RUN:student@step" with an absolute RUN.
+std::string absolute_model(const std::string& reference) {
+    if (reference.empty() || fs::exists(reference)) {
+        return absolute(reference);
+    }
+    const std::size_t colon = reference.rfind(':');
+    return colon == std::string::npos ? reference
+                                      : absolute(reference.substr(0, colon)) + reference.substr(colon);
+}
+
+std::string split_of(const std::string& spec) {
+    const std::size_t colon = spec.rfind(':');
+    if (colon == std::string::npos || colon == 0 || colon + 1 == spec.size()) {
+        fail(ExitCode::usage, "data.eval = \"{}\" is not DIR:split", spec);
+    }
+    return spec.substr(colon + 1);
+}
+
+Config resolved(Config config) {
+    config.data.tokens = absolute(config.data.tokens);
+    config.teacher.model = absolute_model(config.teacher.model);
+    if (config.data.eval.empty()) {
+        const std::vector<std::string> splits = TokenFiles::splits_in(config.data.tokens);
+        if (std::find(splits.begin(), splits.end(), "val") != splits.end()) {
+            config.data.eval = {config.data.tokens + ":val"};
+        }
+    } else {
+        for (std::string& spec : config.data.eval) {
+            spec = absolute(spec.substr(0, spec.size() - split_of(spec).size() - 1)) + ":" + split_of(spec);
+        }
+    }
+    for (StudentSettings& student : config.students) {
+        student.start = absolute_model(student.start);
+    }
+    return config;
+}
+
+void copy_tokenizer(const std::string& tokens, const std::string& run) {
+    const std::string from = tokens + "/tokenizer";
+    if (!fs::is_directory(from) || fs::exists(run + "/tokenizer")) {
+        return;
+    }
+    const std::string temporary = run + "/.tmp-tokenizer";
+    fs::remove_all(temporary);
+    make_directories(temporary);
+    for (const auto& entry : fs::directory_iterator(from)) {
+        write_text_and_fsync(temporary + "/" + entry.path().filename().string(),
+                             read_text(entry.path().string()));
+    }
+    publish_directory(temporary, run + "/tokenizer");
+}
+
+}  // namespace
+
+Run::Run(const Config& config, const std::string& code_version, Backend& backend,
+         Communicator& world, const RunDirectory* directory)
+    : code_version_(code_version),
+      backend_(backend),
+      world_(world),
+      directory_(directory),
+      store_(config.run.out, config.train.keep) {
+    root_first(world_, [&] {
+        config_ = resolved(config);
+        config_toml_ = to_toml(config_);
+        open_data();
+        load_teacher();
+        make_students();
+        check_same_run();
+    });
+    start_or_resume();
+}
+
+void Run::open_data() {
+    tokens_ = std::make_unique<TokenFiles>(config_.data.tokens, config_.data.split);
+    data_digest_ = tokens_->digest();
+    loader_ = std::make_unique<Loader>(
+        *tokens_, LoaderSettings{config_.data.context, config_.train.shuffle, config_.run.seed,
+                                 config_.data.limit_tokens});
+    for (const std::string& spec : config_.data.eval) {
+        const std::string split = split_of(spec);
+        const std::string dir = spec.substr(0, spec.size() - split.size() - 1);
+        eval_tokens_.push_back(std::make_unique<TokenFiles>(dir, split));
+        if (eval_tokens_.back()->vocabulary() != tokens_->vocabulary()) {
+            fail(ExitCode::bad_data, "{} has a vocabulary of {}, the tokens to train on one of {}; "
+                 "prepare both with the same tokenizer", spec, eval_tokens_.back()->vocabulary(),
+                 tokens_->vocabulary());
+        }
+        std::string name = split;  // a second one of that name: val-2
+        for (int i = 2; std::find(validation_names_.begin(), validation_names_.end(), name) !=
+                        validation_names_.end() || name == "train"; ++i) {
+            name = fmt::format("{}-{}", split, i);
+        }
+        validation_names_.push_back(name);
+    }
+}
+
+void Run::load_teacher() {
+    if (config_.teacher.model.empty()) {
+        return;
+    }
+    teacher_model_ = load_model(backend_, config_.teacher.model);
+    const Gpt2Config& teacher = teacher_model_->weights->config();
+    if (teacher.V != tokens_->vocabulary()) {
+        fail(ExitCode::bad_data, "the teacher {} has a vocabulary of {}, the tokens in {} one of {}; "
+             "prepare them with the teacher's tokenizer", config_.teacher.model, teacher.V,
+             config_.data.tokens, tokens_->vocabulary());
+    }
+    if (config_.data.context > teacher.T) {
+        fail(ExitCode::bad_data, "data.context = {} is longer than the {} positions of the teacher {}",
+             config_.data.context, teacher.T, config_.teacher.model);
+    }
+    teacher_ = std::make_unique<Gpt2>(*teacher_model_->weights, "teacher",
+                                      BatchShape{config_.train.micro_batch, config_.data.context}, true);
+}
+
+void Run::make_students() {
+    const ModelSettings& m = config_.model;
+    const Gpt2Config scratch{m.layers, m.width, m.heads, m.width / m.heads, 4 * m.width,
+                             config_.data.context, tokens_->vocabulary()};
+    const BatchShape capacity{config_.train.micro_batch, config_.data.context};
+    for (const StudentSettings& settings : config_.students) {
+        students_.push_back(std::make_unique<Student>(
+            backend_, settings, teacher_ ? teacher_->config() : scratch, teacher_.get(), capacity,
+            config_.train.steps));
+    }
+    trainer_ = std::make_unique<Trainer>(backend_, world_, config_.train, *loader_, teacher_.get(), students_);
+    for (const auto& tokens : eval_tokens_) {
+        validations_.push_back(std::make_unique<Validation>(
+            world_, trainer_->head(), teacher_.get(), students_,
+            EvalWindows(*tokens, config_.data.context, 0, config_.train.micro_batch), capacity));
+    }
+}
+
+void Run::check_same_run() const {
+    const std::string file = config_.run.out + "/run.toml";
+    if (!fs::exists(file)) {
+        return;
+    }
+    const bool begun = fs::is_directory(config_.run.out + "/ckpt") && !fs::is_empty(config_.run.out + "/ckpt");
+    if (!begun) {
+        return;
+    }
+    if (config_.run.resume == "never") {
+        fail(ExitCode::busy, "{} holds a run already and run.resume is never; choose another --out",
+             config_.run.out);
+    }
+    std::string list;
+    for (const std::string& one : differences(load_config(file, {}), config_)) {
+        list += (list.empty() ? "" : "; ") + one;
+    }
+    if (!list.empty()) {
+        fail(ExitCode::usage, "{} was begun with other settings: {}; give the old ones, or another "
+             "--out for a new run", config_.run.out, list);
+    }
+}
+
+void Run::start_or_resume() {
+    std::optional<CheckpointStore::Loaded> found;
+    root_first(world_, [&] { found = store_.newest_valid(); });
+    if (!found && config_.run.resume == "must") {
+        fail(ExitCode::missing_input, "run.resume is must, but {} has no checkpoint", config_.run.out);
+    }
+    if (found) {
+        root_first(world_, [&] {
+            if (const std::string digest = found->state.at("data_digest").as_string(); digest != data_digest_) {
+                fail(ExitCode::usage, "{} was begun with other tokens: data.tokens: {} → {}; give the old "
+                     "ones, or another --out for a new run", config_.run.out, digest.substr(0, 12),
+                     data_digest_.substr(0, 12));
+            }
+            CheckpointStore::load(backend_, found->directory, checkpoint_tensors(students_));
+            progress_ = restore(found->state, found->directory, students_);
+        });
+        ++progress_.restarts;
+        last_checkpoint_ = progress_.step;
+        log::info("going on from {}", found->directory);
+    } else {
+        first_values();
+        trainer_->measure_tap_variance();
+    }
+    open_metrics();
+    if (!found) {
+        save();
+    }
+}
+
+void Run::first_values() {
+    std::vector<Initialisation> todo;
+    for (const auto& student : students_) {
+        if (student->settings.start.empty()) {
+            const bool scratch = !teacher_ || student->settings.init == "random";
+            todo.push_back({&student->weights, scratch ? "random" : "svd", student->settings.seed});
+        }
+    }
+    // One rank decomposes; the others get the same bits.
+    if (root()) {
+        initialise(todo, teacher_ ? &teacher_->weights() : nullptr);
+        for (const auto& student : students_) {
+            if (!student->settings.start.empty()) {
+                const ModelLocation at = locate_model(student->settings.start);
+                load_weights(h5::File::open(at.file), at.group, student->weights);
+            }
+        }
+    }
+    for (const auto& student : students_) {
+        world_.broadcast(backend_, student->weights.parameters().flat, 0);
+    }
+}
+
+void Run::open_metrics() {
+    if (!root()) {
+        return;
+    }
+    const std::string& out = config_.run.out;
+    copy_tokenizer(config_.data.tokens, out);
+    publish_text(out + "/run.toml",
+                 config_toml_ + fmt::format("\n[provenance]\nversion = \"{}\"\nranks = {}\nhost = \"{}\"\n"
+                                            "started = \"{}\"\n", code_version_, world_.size(),
+                                            host_name(), utc_time()));
+    metrics_ = std::make_unique<RunMetrics>(
+        out, students_, validation_names_,
+        std::vector<std::pair<std::string, std::string>>{{"title", "metrics of a run of lrd"},
+                                                         {"config_toml", config_toml_},
+                                                         {"code_version", code_version_}});
+    metrics_->truncate_after(progress_.step == 0 && last_checkpoint_ < 0 ? -1 : progress_.step);
+    print_budget();
+}
+
+void Run::print_budget() const {
+    log::info("{} training windows of {} tokens; {} rank(s); global batch {} × {} tokens",
+              loader_->windows(), config_.data.context, world_.size(), config_.train.global_batch,
+              config_.data.context);
+    std::size_t total = 0;
+    const auto line = [&](const Arena& arena) {
+        total += arena.bytes();
+        log::info("  {:<34} {:>9.1f} MiB", arena.name(), static_cast<double>(arena.bytes()) / 1048576.0);
+    };
+    log::info("memory of a rank:");
+    if (teacher_) {
+        line(teacher_->weights().arena());
+        line(teacher_->arena());
+    }
+    for (const auto& student : students_) {
+        line(student->weights.arena());
+        line(student->model.arena());
+        line(student->optimiser.arena());
+    }
+    line(trainer_->head().arena());
+    log::info("  {:<34} {:>9.1f} MiB", "together", static_cast<double>(total) / 1048576.0);
+    for (const auto& student : students_) {
+        log::info("student {}: {} parameters", student->name(), student->weights.trained().count());
+    }
+}
+
+}  // namespace lrd

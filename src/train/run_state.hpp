@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// What a checkpoint holds besides tensors, as JSON, and where its tensors lie.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "io/hdf5.hpp"
+#include "io/json.hpp"
+#include "train/checkpoint.hpp"
+#include "train/trainer.hpp"
+
+namespace lrd {
+
+/// Where a run stands.
+struct Progress {
+    std::int64_t step = 0;
+    double seconds = 0.0;  // of training, over all starts
+    std::int64_t restarts = 0;
+};
+
+/// Path and place of every tensor of a student that a checkpoint holds:
+/// /students/<name>/{model,optim/m,optim/v}/<weight>.
+std::vector<NamedTensor> model_tensors(const Student& student);
+std::vector<NamedTensor> checkpoint_tensors(const Students& students);
+
+/// {"step", "seconds", "restarts", "teacher", "teacher_digest", "data_digest",
+///  "students": {name: {"architecture", "updates", "skipped", …}}}
+Json run_state(const Progress& progress, const std::string& teacher, const std::string& data_digest,
+               const Students& students);
+/// Puts back what run_state() took; Error(bad_data) naming `origin`.
+Progress restore(const Json& state, const std::string& origin, Students& students);
+
+/// What a reader of one model needs to know.
+struct ModelState {
+    std::string student, teacher;
+    std::int64_t step = -1;
+    Architecture architecture;
+};
+/// `student` "" takes the only one.
+ModelState read_model_state(const h5::File& file, const std::string& student);
+
+}  // namespace lrd

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+#include "train/student.hpp"
+
+#include <limits>
+
+namespace lrd {
+
+Student::Student(Backend& backend, const StudentSettings& s, const Gpt2Config& config,
+                 Gpt2* teacher, BatchShape capacity, std::int64_t steps)
+    : settings(s),
+      weights(backend, s.name, low_rank_architecture(config, s.form, s.rank, s.embedding_rank),
+              Use::training, teacher != nullptr ? &teacher->weights() : nullptr),
+      model(weights, s.name, capacity, true),
+      loss(model, teacher, s.name, s.loss, capacity.rows()),
+      optimiser(weights, s.name, s.optim, steps),
+      best_val_loss(std::numeric_limits<double>::infinity()) {}
+
+}  // namespace lrd

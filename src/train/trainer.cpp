@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT
+#include "train/trainer.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/check.hpp"
+
+namespace lrd {
+
+Share share_of(std::int64_t total, int rank, int size) {
+    const std::int64_t each = total / size;
+    const std::int64_t more = total % size;
+    const std::int64_t first = rank * each + std::min<std::int64_t>(rank, more);
+    return {first, first + each + (rank < more ? 1 : 0)};
+}
+
+Trainer::Trainer(Backend& backend, Communicator& world, const TrainSettings& settings,
+                 BatchSource& source, Gpt2* teacher, Students& students)
+    : backend_(backend),
+      world_(world),
+      settings_(settings),
+      source_(source),
+      teacher_(teacher),
+      students_(students),
+      head_(backend, students.front()->model.config().V, settings.micro_batch * source.context(),
+            teacher != nullptr),
+      arena_(backend, "trainer") {
+    if (settings.global_batch % settings.micro_batch != 0) {
+        fail(ExitCode::usage, "train.global_batch = {} is not a multiple of train.micro_batch = {}",
+             settings.global_batch, settings.micro_batch);
+    }
+    const std::int64_t micro_batches = settings.global_batch / settings.micro_batch;
+    if (micro_batches < world.size()) {
+        fail(ExitCode::usage,
+             "train.global_batch = {} is {} micro-batches of {}, too few for {} ranks: some would "
+             "have no work; lower train.micro_batch or start fewer ranks",
+             settings.global_batch, micro_batches, settings.micro_batch, world.size());
+    }
+    const Share share = share_of(micro_batches, world.rank(), world.size());
+    first_ = share.first;
+    last_ = share.last;
+    const std::int64_t rows = settings.micro_batch * source.context();
+    const auto k = static_cast<std::int64_t>(students.size());
+    ids_ = arena_.region("ids", DType::i32, {rows});
+    labels_ = arena_.region("labels", DType::i32, {rows});
+    norms_ = arena_.region("gradient norms", DType::f32, {k});
+    norms_host_.resize(students.size());
+    reports_.resize(students.size());
+    head_terms_.resize(students.size());
+}
+
+const std::vector<StudentReport>& Trainer::step(std::int64_t s) {
+    begin();
+    for (std::int64_t i = first_; i < last_; ++i) {
+        load((s - 1) * settings_.global_batch + i * settings_.micro_batch);
+        forward();                  // teacher once, then every student
+        losses();                   // paper eq. 2 and 3, at the head
+        backward(i == last_ - 1);   // eq. 4 joins at the taps
+    }
+    reduce();     // Σ over the ranks of the materialised gradients
+    pull_back();  // paper eq. 9 and 10 (corrected: theory.md E3)
+    update(s);
+    return reports_;
+}
+
+void Trainer::begin() {
+    phases_.time(Phase::materialise, backend_, [&] {
+        for (const auto& student : students_) {
+            student->weights.materialise();
+            student->weights.zero_gradients();
+            student->loss.begin(tokens_per_step(), settings_.global_batch);
+        }
+    });
+}
+
+void Trainer::load(std::int64_t first_sample) {
+    const Batch batch = source_.sample(first_sample, settings_.micro_batch);
+    backend_.upload(ids_, batch.ids.data());
+    backend_.upload(labels_, batch.labels.data());
+}
+
+void Trainer::forward() {
+    const BatchShape shape{settings_.micro_batch, source_.context()};
+    if (teacher_ != nullptr) {
+        phases_.time(Phase::teacher, backend_, [&] { teacher_->forward(ids_, shape); });
+    }
+    phases_.time(Phase::forward, backend_, [&] {
+        for (const auto& student : students_) {
+            student->model.forward(ids_, shape);
+        }
+    });
+}
+
+void Trainer::losses() {
+    phases_.time(Phase::losses, backend_, [&] {
+        std::transform(students_.begin(), students_.end(), head_terms_.begin(),
+                       [](const auto& student) { return student->loss.head_term(); });
+        const float scale = 1.0F / static_cast<float>(tokens_per_step());
+        head_.run(teacher_, head_terms_, labels_, scale, true);
+    });
+}
+
+void Trainer::backward(bool last_micro_batch) {
+    phases_.time(Phase::backward, backend_, [&] {
+        for (const auto& student : students_) {
+            student->model.backward(ids_, &student->loss);
+            if (last_micro_batch) {  // travels while the next student's backward runs
+                backend_.synchronize();
+                world_.start_all_reduce_sum(backend_, student->weights.to_reduce());
+            }
+            world_.progress();
+        }
+    });
+}
+
+void Trainer::reduce() {
+    phases_.time(Phase::reduce, backend_, [&] { world_.wait_all(); });
+}
+
+void Trainer::pull_back() {
+    phases_.time(Phase::update, backend_, [&] {
+        backend_.zero(norms_);
+        for (std::size_t k = 0; k < students_.size(); ++k) {
+            const auto at = static_cast<std::int64_t>(k);
+            students_[k]->weights.pull_back();
+            students_[k]->optimiser.sum_squares(norms_.slice(at, at + 1));
+            students_[k]->loss.download_sums();
+        }
+        backend_.download(norms_host_.data(), norms_);
+        backend_.synchronize();
+    });
+    report_terms();
+}
+
+void Trainer::report_terms() {
+    sums_.clear();
+    for (const auto& student : students_) {
+        sums_.insert(sums_.end(), student->loss.sums().begin(), student->loss.sums().end());
+    }
+    world_.all_reduce_sum(sums_);
+    const double* sums = sums_.data();
+    for (std::size_t k = 0; k < students_.size(); ++k) {
+        reports_[k].terms = students_[k]->loss.terms(sums);
+        reports_[k].grad_norm = std::sqrt(static_cast<double>(norms_host_[k]));
+        sums += students_[k]->loss.sum_count();
+    }
+}
+
+void Trainer::update(std::int64_t s) {
+    phases_.time(Phase::update, backend_, [&] {
+        for (std::size_t k = 0; k < students_.size(); ++k) {
+            Student& student = *students_[k];
+            StudentReport& report = reports_[k];
+            report.skipped = !std::isfinite(report.terms.loss) || !std::isfinite(report.grad_norm);
+            if (report.skipped) {
+                report.lr = 0.0;
+                ++student.skipped;
+                ++student.skipped_in_row;
+                continue;
+            }
+            student.skipped_in_row = 0;
+            report.lr = student.optimiser.update(s, report.grad_norm);
+        }
+    });
+}
+
+void Trainer::measure_tap_variance() {
+    const bool wanted = std::any_of(students_.begin(), students_.end(), [](const auto& student) {
+        return student->loss.needs_tap_variance();
+    });
+    if (!wanted) {
+        return;
+    }
+    // tr Cov = E|x|² − |E x|², from sums over this rank's rows, then over the ranks.
+    const Gpt2Config& c = teacher_->config();
+    const std::int64_t taps = c.L * taps_per_layer;
+    Arena arena(backend_, "tap variance");
+    const View moments = arena.region("moments", DType::f32, {taps, c.C + 1});
+    std::vector<float> host(static_cast<std::size_t>(moments.size()));
+    const auto measure = [&](bool skip_first) {
+        backend_.zero(moments);
+        for (std::int64_t i = first_; i < last_; ++i) {
+            load(i * settings_.micro_batch);
+            teacher_->forward(ids_, {settings_.micro_batch, source_.context()});
+            for (std::int64_t tap = 0; tap < taps; ++tap) {
+                const View row = moments.slice(tap, tap + 1).reshape({c.C + 1});
+                backend_.tap_moments(row.slice(0, c.C), row.slice(c.C, c.C + 1),
+                                     teacher_->tap(tap / taps_per_layer,
+                                                   static_cast<Tap>(tap % taps_per_layer)),
+                                     source_.context(), skip_first);
+            }
+        }
+        backend_.download(host.data(), moments);
+        backend_.synchronize();
+        std::vector<double> sums(host.begin(), host.end());
+        world_.all_reduce_sum(sums);
+        const std::int64_t T = source_.context();
+        const auto rows = static_cast<double>(settings_.global_batch * (skip_first ? T - 1 : T));
+        std::vector<double> trace;
+        for (std::int64_t tap = 0; tap < taps; ++tap) {
+            const double* x = sums.data() + tap * (c.C + 1);
+            double squared_mean = 0.0;
+            for (std::int64_t j = 0; j < c.C; ++j) {
+                squared_mean += (x[j] / rows) * (x[j] / rows);
+            }
+            trace.push_back(x[c.C] / rows - squared_mean);
+        }
+        return trace;
+    };
+    for (const auto& student : students_) {
+        if (student->loss.needs_tap_variance()) {
+            student->loss.set_tap_variance(measure(student->loss.settings().clone_skip_first));
+        }
+    }
+}
+
+}  // namespace lrd

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+// Trainer: one optimiser step of all students against one teacher, on any number of ranks.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "comm/communicator.hpp"
+#include "data/batch_source.hpp"
+#include "train/phases.hpp"
+#include "train/student.hpp"
+
+namespace lrd {
+
+using Students = std::vector<std::unique_ptr<Student>>;
+
+/// What a step did to one student.
+struct StudentReport {
+    LossTerms terms;
+    double lr = 0.0;
+    double grad_norm = 0.0;  // before clipping
+    bool skipped = false;    // loss or gradient was not finite: no update
+};
+
+class Trainer {
+public:
+    /// Buffers are allocated here; step() allocates nothing. `teacher` may be null.
+    /// Error(usage) where the global batch cannot be shared out.
+    Trainer(Backend& backend, Communicator& world, const TrainSettings& settings, BatchSource& source,
+            Gpt2* teacher, Students& students);
+
+    /// Update s = 1, 2, … of every student, from the windows of global batch s − 1.
+    const std::vector<StudentReport>& step(std::int64_t s);
+
+    /// tr Cov of each teacher tap over the first global batch, for students that reduce their
+    /// clone term by it ("relative") and have none yet.
+    void measure_tap_variance();
+
+    std::int64_t tokens_per_step() const { return settings_.global_batch * source_.context(); }
+    Phases& phases() { return phases_; }
+    const Arena& arena() const { return arena_; }
+    HeadPass& head() { return head_; }
+
+private:
+    void begin();
+    void load(std::int64_t first_sample);
+    void forward();
+    void losses();
+    void backward(bool last_micro_batch);
+    void reduce();
+    void pull_back();
+    void update(std::int64_t s);
+    void report_terms();
+
+    Backend& backend_;
+    Communicator& world_;
+    TrainSettings settings_;
+    BatchSource& source_;
+    Gpt2* teacher_;
+    Students& students_;
+    std::int64_t first_ = 0, last_ = 0;  // this rank's micro-batches of a global batch
+    HeadPass head_;
+    std::vector<HeadTerm> head_terms_;
+    Arena arena_;
+    View ids_, labels_;  // (N) i32
+    View norms_;         // (K) Σ g²
+    std::vector<float> norms_host_;
+    std::vector<double> sums_;  // all students' loss sums, for one reduction
+    std::vector<StudentReport> reports_;
+    Phases phases_;
+};
+
+/// [first, last) of `total` items for `rank` of `size`: whole items, the first ranks one more.
+struct Share {
+    std::int64_t first, last;
+};
+Share share_of(std::int64_t total, int rank, int size);
+
+}  // namespace lrd
