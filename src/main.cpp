@@ -3,9 +3,12 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
+#include <chrono>
 #include <cstdio>
 #include <new>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "commands/command.hpp"
@@ -32,15 +35,24 @@ int print_help(const Command& command) {
     return 0;
 }
 
-const Command& find_command(const std::string& name) {
-    std::vector<std::string> names;
+const Command* find_command(const std::string& name) {
     for (const Command& command : commands()) {
         if (command.name == name) {
-            return command;
+            return &command;
         }
+    }
+    return nullptr;
+}
+
+Runnable parse(const std::vector<std::string>& all) {
+    if (const Command* command = find_command(all.front())) {
+        return command->parse({all.begin() + 1, all.end()});
+    }
+    std::vector<std::string> names;
+    for (const Command& command : commands()) {
         names.push_back(command.name);
     }
-    fail(ExitCode::usage, "no command {}{}; see lrd --help", name, did_you_mean(name, names));
+    fail(ExitCode::usage, "no command {}{}; see lrd --help", all.front(), did_you_mean(all.front(), names));
 }
 
 void complain(const std::string& sentence) {
@@ -49,50 +61,79 @@ void complain(const std::string& sentence) {
     std::fflush(stderr);
 }
 
-/// Runs `work`; an exception is reported by `report` and becomes its exit code.
-template <class Work, class Report>
-ExitCode guarded(const Work& work, const Report& report) {
+/// Runs `work`; an exception becomes its sentence and its exit code.
+template <class Work>
+ExitCode guarded(const Work& work, std::string& sentence) {
     try {
         return static_cast<ExitCode>(work());
     } catch (const Error& error) {
-        report(error.what());
+        sentence = error.what();
         return error.code();
     } catch (const std::bad_alloc&) {
-        report("out of memory; lower train.micro_batch or the number of students");
+        sentence = "out of memory; lower the micro-batch or the number of students";
         return ExitCode::out_of_memory;
     } catch (const std::exception& error) {
-        report(error.what());
-        return ExitCode::internal;
+        sentence = error.what();
+    } catch (...) {
+        sentence = "an exception of unknown type";
     }
+    return ExitCode::internal;
 }
 
 bool is_failure(ExitCode code) { return code != ExitCode::done && code != ExitCode::stopped; }
 
-/// The command on every rank. A bad command line is bad on all ranks alike: rank 0 says so, and
-/// nobody is left waiting. What fails later on one rank ends the others at once.
-int run_command(int argc, char** argv, const Command& command, const std::vector<std::string>& arguments) {
+std::string with_rank(int rank, const std::string& sentence) {
+    return fmt::format("rank {}: {}", rank, sentence);
+}
+
+/// A command line is read before ranks need each other, so they can agree on what came of it: what
+/// is wrong for rank 0 is wrong for all and said once. Every rank gets the largest code.
+ExitCode agree(Communicator& world, ExitCode mine, const std::string& sentence) {
+    std::array<double, 2> worst = {static_cast<double>(mine),
+                                   world.rank() == 0 ? static_cast<double>(mine) : 0.0};
+    world.all_reduce_max(worst);
+    if (is_failure(mine) && world.rank() == 0) {
+        complain(sentence);
+    } else if (is_failure(mine) && worst[1] == 0.0) {
+        complain(with_rank(world.rank(), sentence));
+    }
+    return static_cast<ExitCode>(static_cast<int>(worst[0]));
+}
+
+/// Ranks may not ask each other now: some may be anywhere. Rank 0 speaks for all; the others give
+/// it time to end them before they speak for themselves. Then all end, wherever they are.
+void abort_all(const Communicator& world, ExitCode code, const std::string& sentence) {
+    if (world.rank() == 0) {
+        complain(sentence);
+    } else {
+        std::this_thread::sleep_for(std::chrono::milliseconds(300 * std::min(world.rank(), 5)));
+        complain(with_rank(world.rank(), sentence));
+    }
+    MpiSession::abort(code);
+}
+
+int run_command(int argc, char** argv, const std::vector<std::string>& all) {
     MpiSession session(argc, argv);
     Communicator& world = session.world();
     log::set_rank(world.rank());
     Runnable runnable;
-    const ExitCode parsed = guarded(
+    std::string sentence;
+    ExitCode code = guarded(
         [&] {
-            runnable = command.parse(arguments);
+            runnable = parse(all);
             return 0;
         },
-        [&](const std::string& sentence) {
-            if (world.rank() == 0) {
-                complain(sentence);
-            }
-        });
-    if (is_failure(parsed)) {
-        return static_cast<int>(parsed);
+        sentence);
+    code = agree(world, code, sentence);
+    if (is_failure(code)) {
+        return static_cast<int>(code);
     }
-    const ExitCode code = guarded([&] { return runnable(world); }, [&](const std::string& sentence) {
-        complain(world.size() == 1 ? sentence : fmt::format("rank {}: {}", world.rank(), sentence));
-    });
+    code = guarded([&] { return runnable(world); }, sentence);
     if (is_failure(code) && world.size() > 1) {
-        MpiSession::abort(code);
+        abort_all(world, code, sentence);
+    }
+    if (is_failure(code)) {
+        complain(sentence);
     }
     return static_cast<int>(code);
 }
@@ -107,16 +148,20 @@ int run_program(int argc, char** argv) {
         fmt::print("{}", version_text());
         return 0;
     }
-    const Command& command = find_command(all.front());
-    const std::vector<std::string> arguments(all.begin() + 1, all.end());
-    if (std::find(arguments.begin(), arguments.end(), "--help") != arguments.end()) {
-        return print_help(command);
+    const Command* command = find_command(all.front());
+    if (command != nullptr && std::find(all.begin(), all.end(), "--help") != all.end()) {
+        return print_help(*command);  // no MPI: help works on a login node too
     }
-    return run_command(argc, argv, command, arguments);
+    return run_command(argc, argv, all);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    return static_cast<int>(guarded([&] { return run_program(argc, argv); }, complain));
+    std::string sentence;
+    const ExitCode code = guarded([&] { return run_program(argc, argv); }, sentence);
+    if (!sentence.empty()) {
+        complain(sentence);
+    }
+    return static_cast<int>(code);
 }

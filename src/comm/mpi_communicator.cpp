@@ -69,11 +69,10 @@ void MpiCommunicator::progress() {
 }
 
 void MpiCommunicator::wait_all() {
-    if (requests_.empty()) {
-        return;
+    if (!requests_.empty()) {
+        LRD_MPI_CHECK(MPI_Waitall(static_cast<int>(requests_.size()), requests_.data(),
+                                  MPI_STATUSES_IGNORE));
     }
-    LRD_MPI_CHECK(MPI_Waitall(static_cast<int>(requests_.size()), requests_.data(),
-                              MPI_STATUSES_IGNORE));
     requests_.clear();
     open_.clear();
 }

@@ -180,9 +180,10 @@ std::string train_help() {
     Config config;
     StudentSettings student;
     return options_help(run_options(config)) +
-           "\n[[student]]  any number of them; on the command line --student.key=value sets all, "
-           "--student.NAME.key=value one\n" +
-           options_help(student_options(student));
+           "\n[[student]]  any number of them; its loss and optim are [loss] and [optim] unless it says "
+           "otherwise.\nOn the command line --student.key=value sets all students, "
+           "--student.NAME.key=value one.\n" +
+           options_help(student_options(student), "student.");
 }
 
 }  // namespace

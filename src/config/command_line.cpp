@@ -11,29 +11,64 @@ namespace {
 
 namespace po = boost::program_options;
 
-/// Hyphens in a name are underscores; a name without a section that only [run] has is run.*.
+/// Hyphens in a name are underscores (but a student keeps its name); a name without a section that only [run] has is run.*.
 std::string normal_name(const std::string& name, const std::vector<Option>& options) {
     std::string out = name;
-    std::replace(out.begin(), out.end(), '-', '_');
+    const std::size_t key = out.starts_with("student.") ? out.find('.', 8) : 0;
+    if (key != std::string::npos) {
+        std::replace(out.begin() + static_cast<std::ptrdiff_t>(key), out.end(), '-', '_');
+    }
     const bool run_alias = std::any_of(options.begin(), options.end(), [&](const Option& one) {
         return one.section == "run" && one.key == out;
     });
     return run_alias ? "run." + out : out;
 }
 
-/// `--a-b=x` as `--a_b=x`; what is not an option stays.
+bool is_name(const std::string& argument) { return argument.size() > 2 && argument.starts_with("--"); }
+
+const Option* named(const std::vector<Option>& options, const std::string& name) {
+    const auto at = std::find_if(options.begin(), options.end(),
+                                 [&](const Option& one) { return one.name() == name; });
+    return at == options.end() ? nullptr : &*at;
+}
+
+/// `--a-b=x` as `--a_b=x`. Boost gives a switch or a list the plain argument that follows, and
+/// refuses `--a=`: here `--switch` becomes `--switch=true`, `--list x y` `--list=x --list=y`, and
+/// `--a=` two arguments, the second empty.
 std::vector<std::string> normalised(const std::vector<std::string>& arguments,
                                     const std::vector<Option>& options) {
     std::vector<std::string> out;
-    bool ended = false;
-    for (const std::string& argument : arguments) {
-        ended = ended || argument == "--";
-        if (ended || !argument.starts_with("--") || argument.size() == 2) {
+    for (std::size_t i = 0; i < arguments.size(); ++i) {
+        const std::string& argument = arguments[i];
+        if (argument == "--") {
+            out.insert(out.end(), arguments.begin() + static_cast<std::ptrdiff_t>(i), arguments.end());
+            break;
+        }
+        if (!is_name(argument)) {
             out.push_back(argument);
             continue;
         }
         const std::size_t end = std::min(argument.find('='), argument.size());
-        out.push_back("--" + normal_name(argument.substr(2, end - 2), options) + argument.substr(end));
+        const std::string name = normal_name(argument.substr(2, end - 2), options);
+        if (end < argument.size()) {
+            const std::string value = argument.substr(end + 1);
+            out.push_back("--" + name + (value.empty() ? "" : "=" + value));
+            if (value.empty()) {
+                out.emplace_back();
+            }
+            continue;
+        }
+        const Option* option = named(options, name);
+        const Value like = option != nullptr ? option->get() : Value(std::string());
+        const bool is_switch = std::holds_alternative<bool>(like);
+        const std::size_t first = i + 1;
+        while (std::holds_alternative<std::vector<std::string>>(like) && option->section.empty() &&
+               i + 1 < arguments.size() && !arguments[i + 1].starts_with("--")) {
+            out.push_back("--" + name + "=" + arguments[++i]);
+        }
+        if (i + 1 == first) {
+            out.push_back("--" + name + (is_switch ? "=true" : ""));
+        }
     }
     return out;
 }
@@ -43,14 +78,7 @@ po::options_description describe(const std::vector<Option>& options,
     po::options_description all;
     all.add_options()("help", po::bool_switch());
     for (const Option& one : options) {
-        const Value like = one.get();
-        if (std::holds_alternative<bool>(like)) {
-            all.add_options()(one.name().c_str(), po::value<std::string>()->implicit_value("true", ""));
-        } else if (std::holds_alternative<std::vector<std::string>>(like)) {
-            all.add_options()(one.name().c_str(), po::value<std::vector<std::string>>()->multitoken());
-        } else {
-            all.add_options()(one.name().c_str(), po::value<std::string>());
-        }
+        all.add_options()(one.name().c_str(), po::value<std::string>());
     }
     for (const std::string& argument : arguments) {  // names of students are the user's
         if (open_ended && argument.starts_with("--student.")) {
@@ -87,12 +115,8 @@ Arguments parse_arguments(const std::vector<std::string>& raw, const std::vector
                 out.positional.insert(out.positional.end(), one.value.begin(), one.value.end());
             } else if (one.string_key == "help") {
                 out.help = true;
-            } else if (one.value.empty()) {
-                out.named.emplace_back(one.string_key, "true");
             } else {
-                for (const std::string& value : one.value) {
-                    out.named.emplace_back(one.string_key, value);
-                }
+                out.named.emplace_back(one.string_key, one.value.front());
             }
         }
         return out;

@@ -54,7 +54,7 @@ bool parse_number(const std::string& text, T& out) {
 /// `text` as the kind of `like`; false if it is not one.
 bool parse_like(const Value& like, const std::string& text, Value& out) {
     if (std::holds_alternative<bool>(like)) {
-        const bool yes = text.empty() || text == "true" || text == "1" || text == "yes";
+        const bool yes = text == "true" || text == "1" || text == "yes";
         out = yes;
         return yes || text == "false" || text == "0" || text == "no";
     }
@@ -192,9 +192,9 @@ std::string Option::range() const {
 std::string did_you_mean(const std::string& name, const std::vector<std::string>& names) {
     std::string best;
     std::size_t least = std::max<std::size_t>(3, name.size() / 3);
-    for (const std::string& one : names) {
-        const std::string last = one.substr(one.rfind('.') + 1);
-        const std::size_t apart = std::min(distance(name, one), distance(name, last) + 1);
+    const auto last = [](const std::string& whole) { return whole.substr(whole.rfind('.') + 1); };
+    for (const std::string& one : names) {  // the key alone counts too: the section may be wrong
+        const std::size_t apart = std::min(distance(name, one), distance(last(name), last(one)) + 1);
         if (apart < least) {
             least = apart;
             best = one;
@@ -203,18 +203,27 @@ std::string did_you_mean(const std::string& name, const std::vector<std::string>
     return best.empty() ? "" : fmt::format("; did you mean {}?", best);
 }
 
-const Option& find_option(const std::vector<Option>& options, const std::string& name,
-                          const std::string& place) {
+const Option* look_up(const std::vector<Option>& options, const std::string& name) {
     const std::string wanted = with_underscores(name);
-    std::vector<std::string> names;
     for (const Option& one : options) {
         // A name without a section is an alias of run.*
         if (one.name() == wanted || (one.section == "run" && one.key == wanted)) {
-            return one;
+            return &one;
         }
+    }
+    return nullptr;
+}
+
+const Option& find_option(const std::vector<Option>& options, const std::string& name,
+                          const std::string& place) {
+    if (const Option* found = look_up(options, name)) {
+        return *found;
+    }
+    std::vector<std::string> names;
+    for (const Option& one : options) {
         names.push_back(one.name());
     }
-    fail(ExitCode::usage, "{}: unknown key {}{}", place, name, did_you_mean(wanted, names));
+    fail(ExitCode::usage, "{}: unknown key {}{}", place, name, did_you_mean(with_underscores(name), names));
 }
 
 namespace {
@@ -227,7 +236,7 @@ std::string quoted(const std::string& text) {
         }
         if (c == '\n') {
             out += "\\n";
-        } else if (static_cast<unsigned char>(c) < 0x20) {
+        } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
             out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
         } else {
             out += c;
@@ -263,18 +272,19 @@ struct TomlText {
 
 std::string toml_text(const Value& value) { return std::visit(TomlText{}, value); }
 
-std::string options_help(const std::vector<Option>& options) {
+std::string options_help(const std::vector<Option>& options, const std::string& prefix) {
     std::string text;
-    std::string section = "?";
+    std::string section;
     for (const Option& one : options) {
         if (one.section != section) {
             section = one.section;
-            text += section.empty() ? "" : fmt::format("\n[{}]\n", section);
+            text += fmt::format("\n[{}{}]\n", prefix, section);
         }
-        const bool is_switch = std::holds_alternative<bool>(one.get());
-        const std::string flag = fmt::format("  --{}{}", one.name(), is_switch ? "" : "=" + toml_text(one.get()));
+        const bool is_switch = one.get() == Value(false);
+        const std::string value = is_switch ? "" : fmt::format("={}", toml_text(one.get()));
         const std::string range = one.range();
-        text += fmt::format("{:<38} {}{}\n", flag, one.help, range.empty() ? "" : " (" + range + ")");
+        text += fmt::format("{:<40} {}{}\n", fmt::format("  --{}{}{}", prefix, one.name(), value),
+                            one.help, range.empty() ? "" : fmt::format(" ({})", range));
     }
     return text;
 }

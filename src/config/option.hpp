@@ -51,6 +51,8 @@ inline Option free_on_resume(Option o) {
     return o;
 }
 
+/// nullptr if there is none.
+const Option* look_up(const std::vector<Option>& options, const std::string& name);
 /// The option of that name (hyphens and underscores are equal); Error(usage) with `place` and the
 /// nearest names if there is none.
 const Option& find_option(const std::vector<Option>& options, const std::string& name,
@@ -58,7 +60,8 @@ const Option& find_option(const std::vector<Option>& options, const std::string&
 std::string did_you_mean(const std::string& name, const std::vector<std::string>& names);
 
 std::string toml_text(const Value& value);  ///< as it stands in a TOML file
-/// Sections, names, defaults, ranges, one option per line.
-std::string options_help(const std::vector<Option>& options);
+/// Sections, names, defaults, ranges, one option per line. `prefix` ("student.") stands before each
+/// name.
+std::string options_help(const std::vector<Option>& options, const std::string& prefix = "");
 
 }  // namespace lrd

@@ -69,7 +69,7 @@ std::vector<Option> run_options(Config& c) {
 
         option("train", "steps", c.train.steps, "optimiser updates", not_negative),
         option("train", "global_batch", c.train.global_batch, "sequences of an update, over all ranks", positive),
-        option("train", "micro_batch", c.train.micro_batch, "sequences of one pass of one rank", positive),
+        open(option("train", "micro_batch", c.train.micro_batch, "sequences of one pass of one rank", positive)),
         open(option("train", "log_every", c.train.log_every, "steps between rows of metrics", positive)),
         open(option("train", "eval_every", c.train.eval_every, "steps between evaluations; 0 = only at the end", not_negative)),
         open(option("train", "checkpoint_every", c.train.checkpoint_every, "steps between checkpoints", positive)),

@@ -59,7 +59,7 @@ void flatten(const std::string& path, const toml::table& table, const std::strin
         if (const toml::table* inner = node.as_table()) {
             flatten(path, *inner, name + ".", out);
         } else {
-            const std::string place = place_of(path, node.source());
+            const std::string place = place_of(path, key.source());
             out.push_back({name, value_of(node, place, name), place});
         }
     }
@@ -90,6 +90,11 @@ TomlFile read_toml(const std::string& path) {
     }
     table.erase("student");
     table.erase("provenance");
+    for (const auto& [key, node] : table) {
+        if (const toml::table* inner = node.as_table(); inner != nullptr && inner->empty()) {
+            file.empty_tables.push_back({std::string(key.str()), false, place_of(path, node.source())});
+        }
+    }
     flatten(path, table, "", file.entries);
     return file;
 }

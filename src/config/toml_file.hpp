@@ -17,6 +17,7 @@ struct TomlEntry {
 struct TomlFile {
     std::vector<TomlEntry> entries;
     std::vector<std::vector<TomlEntry>> students;  // one per [[student]]
+    std::vector<TomlEntry> empty_tables;           // `key` is the section
 };
 
 /// Errors: missing_input; usage with file:line:column for bad syntax or a value of a kind that no

@@ -42,8 +42,8 @@ std::vector<std::string> byte_vocabulary() {
 /// Counts of all pairs, kept up to date word by word as pairs are merged.
 class PairCounts {
 public:
-    PairCounts(std::vector<Word> words, std::vector<std::string>& tokens)
-        : words_(std::move(words)), tokens_(tokens), heap_(Less{&tokens}) {
+    PairCounts(std::vector<Word> words, const std::vector<std::string>& tokens)
+        : words_(std::move(words)), heap_(Less{&tokens}) {
         for (std::size_t w = 0; w < words_.size(); ++w) {
             count_word(w, 1);
         }
@@ -147,7 +147,6 @@ private:
     }
 
     std::vector<Word> words_;
-    const std::vector<std::string>& tokens_;
     std::unordered_map<Pair, Entry> pairs_;
     std::priority_queue<Candidate, std::vector<Candidate>, Less> heap_;
     std::vector<Pair> risen_;  // pairs whose count may have grown

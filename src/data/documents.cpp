@@ -109,7 +109,7 @@ Split take_fraction(Split& rest, const std::string& name, double bytes) {
     const std::string* last = nullptr;
     for (const auto& [hash, i] : order) {
         const bool equal = last != nullptr && hash == *last;
-        if (!equal && last != nullptr && static_cast<double>(taken.bytes) >= bytes) {
+        if (!equal && static_cast<double>(taken.bytes) >= bytes) {
             break;
         }
         moves[i] = true;

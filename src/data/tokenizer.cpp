@@ -2,6 +2,7 @@
 #include "data/tokenizer.hpp"
 
 #include <algorithm>
+#include <map>
 
 #include "core/check.hpp"
 
@@ -13,7 +14,7 @@ namespace {
 constexpr std::size_t longest_cached = 64;
 constexpr std::size_t most_cached = std::size_t{1} << 18;
 
-// Below this length looking at every pair for every merge beats keeping a heap.
+// Below this length looking at every pair for every merge beats keeping books.
 constexpr std::size_t longest_short = 64;
 
 }  // namespace
@@ -91,67 +92,59 @@ void Encoder::merge_short(std::string_view piece, std::vector<std::int32_t>& ids
     }
 }
 
-// The same merges in O(n log n): symbols in a linked list, candidate pairs in a heap by (rank,
-// place). A candidate whose symbols have changed since is stale and skipped.
+// The same merges in O(n log n): symbols in a linked list, and for each rank the places where its
+// pair stood when it was noted; a place whose symbols have changed since is skipped.
 void Encoder::merge_long(std::string_view piece, std::vector<std::int32_t>& ids) const {
     struct Symbol {
         std::int32_t id;  // -1: swallowed by the symbol before it
         std::int32_t next, previous;
     };
-    struct Candidate {
-        std::int32_t rank, place, left, right, merged;
-        bool operator<(const Candidate& o) const {  // std heaps keep the greatest on top
-            return rank != o.rank ? rank > o.rank : place > o.place;
-        }
+    struct Candidates {
+        std::int32_t left, right, merged;
+        std::vector<std::int32_t> places;
     };
     LRD_CHECK(piece.size() < INT32_MAX, "a piece of {} bytes", piece.size());
     const auto n = static_cast<std::int32_t>(piece.size());
     std::vector<Symbol> symbols(piece.size());
-    for (std::int32_t i = 0; i < n; ++i) {
-        const auto at = static_cast<std::size_t>(i);
-        symbols[at] = {tokenizer_->id_of_byte(static_cast<unsigned char>(piece[at])),
-                       i + 1 < n ? i + 1 : -1, i - 1};
-    }
-    std::vector<Candidate> heap;
     const auto symbol = [&](std::int32_t i) -> Symbol& {
         return symbols[static_cast<std::size_t>(i)];
     };
-    const auto offer = [&](std::int32_t i) {
+    std::map<std::int32_t, Candidates> by_rank;
+    const auto note = [&](std::int32_t i) {
         if (i < 0 || symbol(i).next < 0) {
-            return false;
+            return;
         }
         const std::int32_t left = symbol(i).id;
         const std::int32_t right = symbol(symbol(i).next).id;
-        const Tokenizer::Rule* rule = tokenizer_->rule(left, right);
-        if (rule == nullptr) {
-            return false;
+        if (const Tokenizer::Rule* rule = tokenizer_->rule(left, right)) {
+            const auto fresh = Candidates{left, right, rule->merged, {}};
+            by_rank.try_emplace(rule->rank, fresh).first->second.places.push_back(i);
         }
-        heap.push_back({rule->rank, i, left, right, rule->merged});
-        return true;
     };
     for (std::int32_t i = 0; i < n; ++i) {
-        offer(i);
+        const auto byte = static_cast<unsigned char>(piece[static_cast<std::size_t>(i)]);
+        symbol(i) = {tokenizer_->id_of_byte(byte), i + 1 < n ? i + 1 : -1, i - 1};
     }
-    std::make_heap(heap.begin(), heap.end());
-    while (!heap.empty()) {
-        const Candidate best = heap.front();
-        std::pop_heap(heap.begin(), heap.end());
-        heap.pop_back();
-        Symbol& here = symbol(best.place);
-        if (here.id != best.left || here.next < 0 || symbol(here.next).id != best.right) {
-            continue;
-        }
-        Symbol& swallowed = symbol(here.next);
-        here.id = best.merged;
-        here.next = swallowed.next;
-        swallowed.id = -1;
-        if (here.next >= 0) {
-            symbol(here.next).previous = best.place;
-        }
-        for (const std::int32_t i : {here.previous, best.place}) {
-            if (offer(i)) {
-                std::push_heap(heap.begin(), heap.end());
+    for (std::int32_t i = 0; i < n; ++i) {
+        note(i);
+    }
+    while (!by_rank.empty()) {
+        Candidates best = std::move(by_rank.extract(by_rank.begin()).mapped());
+        std::sort(best.places.begin(), best.places.end());
+        for (const std::int32_t i : best.places) {
+            Symbol& here = symbol(i);
+            if (here.id != best.left || here.next < 0 || symbol(here.next).id != best.right) {
+                continue;
             }
+            Symbol& swallowed = symbol(here.next);
+            here.id = best.merged;
+            here.next = swallowed.next;
+            swallowed.id = -1;
+            if (here.next >= 0) {
+                symbol(here.next).previous = i;
+            }
+            note(here.previous);
+            note(i);
         }
     }
     for (std::int32_t i = 0; i >= 0; i = symbol(i).next) {

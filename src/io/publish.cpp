@@ -116,7 +116,11 @@ void publish_file(const std::string& path, const std::function<void(const std::s
 }
 
 void publish_text(const std::string& path, std::string_view text) {
-    publish_file(path, [&](const std::string& name) { write_text_and_fsync(name, text); });
+    publish_file(path, [&](const std::string& name) {  // which does the fsync
+        Descriptor file(name, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+        file.write(text);
+        file.close();
+    });
 }
 
 void publish_directory(const std::string& temporary, const std::string& final_path) {

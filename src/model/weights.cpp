@@ -94,7 +94,9 @@ void Weights::bind(const Weights* teacher) {
     for (const auto& form : forms_) {
         form->bind(memory);
         form->plan_materialise(materialise_);
-        form->plan_pull_back(pull_back_);
+        if (trains()) {
+            form->plan_pull_back(pull_back_);
+        }
     }
     positions_ = parameters_("wpe.weight");
     d_positions_ = trains() ? d_materialised_("wpe.weight") : View{};

@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "train/stop.hpp"
 
-#include <fmt/core.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
-#include <charconv>
 #include <csignal>
 #include <filesystem>
 #include <limits>
-#include <vector>
 
-#include "core/check.hpp"
+#include "config/duration.hpp"
 #include "core/log.hpp"
 #include "train/process.hpp"
 
@@ -32,53 +30,15 @@ const char* name_of_signal(int signal) {
     return signal == SIGUSR1 ? "SIGUSR1" : signal == SIGTERM ? "SIGTERM" : "SIGINT";
 }
 
-/// A whole number at the front of `text`, which it is taken from.
-bool take_number(std::string& text, double& number) {
-    const auto result = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (result.ec != std::errc{} || number < 0.0) {
-        return false;
-    }
-    text.erase(0, static_cast<std::size_t>(result.ptr - text.data()));
-    return true;
-}
-
 }  // namespace
 
-double parse_duration(const std::string& text) {
-    const auto bad = [&] {
-        fail(ExitCode::usage, "run.max_time = \"{}\" is no duration; write 90, 90s, 15m, 2h or 1:30:00", text);
-    };
-    std::string rest = text;
-    double seconds = 0.0;
-    double number = 0.0;
-    if (!take_number(rest, number)) {
-        bad();
-    }
-    if (rest.empty() || rest == "s") {
-        return number;
-    }
-    if (rest == "m" || rest == "h") {
-        return number * (rest == "m" ? 60.0 : 3600.0);
-    }
-    seconds = number;
-    int parts = 1;
-    while (!rest.empty()) {
-        if (rest.front() != ':' || ++parts > 3) {
-            bad();
-        }
-        rest.erase(0, 1);
-        if (!take_number(rest, number) || number >= 60.0) {
-            bad();
-        }
-        seconds = seconds * 60.0 + number;
-    }
-    return seconds;  // "1:30" is a minute and a half, as Slurm reads it
-}
-
 StopConditions::StopConditions(std::string run_directory, const std::string& max_time)
-    : run_(std::move(run_directory)),
-      deadline_(max_time.empty() ? std::numeric_limits<double>::infinity()
-                                 : process_start() + parse_duration(max_time)) {
+    : run_(std::move(run_directory)), deadline_(std::numeric_limits<double>::infinity()) {
+    if (!max_time.empty()) {
+        const double seconds = parse_duration(max_time);
+        deadline_ = process_start() + seconds;
+        end_of_job_ = std::min(60.0, 0.05 * seconds);
+    }
     g_signal = 0;
     struct sigaction action {};
     action.sa_handler = on_signal;
@@ -101,8 +61,9 @@ bool StopConditions::take_file(const std::string& name) const {
 }
 
 StopDecision StopConditions::poll(Communicator& world) {
-    // Room for the step that runs now and a save twice as slow as the slowest so far.
-    const double margin = 2.0 * slowest_save_ + slowest_step_;
+    // Room for one more step, a save twice as slow as the slowest so far, and the end of the job:
+    // a minute, or less where the whole time is short.
+    const double margin = 2.0 * slowest_save_ + slowest_step_ + end_of_job_;
     enum { signal_slot, time_slot, stop_slot, checkpoint_slot, slots };
     std::array<double, slots> seen{};
     seen[signal_slot] = static_cast<double>(g_signal);

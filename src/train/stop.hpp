@@ -8,9 +8,6 @@
 
 namespace lrd {
 
-/// Seconds of "90", "90s", "15m", "2h", "1:30" (minutes) or "1:30:00"; Error(usage) otherwise.
-double parse_duration(const std::string& text);
-
 struct StopDecision {
     bool stop = false;        // save and exit with ExitCode::stopped
     bool checkpoint = false;  // save and go on
@@ -38,7 +35,7 @@ private:
 
     std::string run_;
     double deadline_;  // on the monotonic clock
-    double slowest_step_ = 0.0, slowest_save_ = 0.0;
+    double end_of_job_ = 0.0, slowest_step_ = 0.0, slowest_save_ = 0.0;
 };
 
 }  // namespace lrd

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What Backend promises whatever the op: bad arguments are refused before anything is touched, and
 // the same call gives the same bits.
+#include <algorithm>
+#include <array>
 #include <functional>
 
 #include "backends/backend_test.hpp"
@@ -123,6 +125,39 @@ TEST_P(ContractTest, ReductionsAndOptimisersOfWrongShapes) {
     EXPECT_REFUSED("adamw", b.adamw(f32(3), f32(3), f32(4), f32(3), {}));
     EXPECT_REFUSED("adamw", b.adamw(f32(3), f32(2), f32(3), f32(3), {}));
     EXPECT_REFUSED("sgd", b.sgd(f32(3), f32(2), 0.1F, 0.0F, 1.0F));
+}
+
+// The trainer notices a bad update by its loss and norm alone, so no op may swallow a NaN.
+TEST_P(ContractTest, NaNGoesThroughEveryOpOfTheModel) {
+    Backend& b = backend();
+    const auto has_nan = [&](const View& x) {
+        const Vector values = get_vector(x);
+        return std::any_of(values.begin(), values.end(), [](double v) { return std::isnan(v); });
+    };
+    for (const std::size_t place : {0U, 100U, 33U * 48U - 1U}) {
+        Matrix bad = random(33, 48);
+        bad.data[place] = std::nan("");
+        const View x = put_stored(bad), fine = put_stored(random(33, 48)), y = out_stored(33, 48);
+        const View square = put_stored(random(48, 48)), width = f32(48);
+        const auto clean = [&] { b.copy(y, fine); };
+
+        clean(), b.matmul({y, x, square});
+        EXPECT_TRUE(has_nan(y)) << "matmul " << place;
+        clean(), b.gelu(y, x);
+        EXPECT_TRUE(has_nan(y)) << "gelu " << place;
+        clean(), b.gelu_backward(y, fine, x);
+        EXPECT_TRUE(has_nan(y)) << "gelu_backward " << place;
+        clean(), b.gelu_backward(y, x, fine);
+        EXPECT_TRUE(has_nan(y)) << "gelu_backward " << place;
+        clean(), b.layernorm({y, {}, f32(33), f32(33), put(bad), {}, width, width});
+        EXPECT_TRUE(has_nan(y)) << "layernorm " << place;
+        const View lse = f32(33).reshape({1, 1, 33}), out = put_stored(Matrix(33, 16, 0.0));
+        b.attention(out, lse, x, {1, 33, 1, 16});
+        EXPECT_TRUE(has_nan(out)) << "attention " << place;
+        const View d_qkv = put_stored(Matrix(33, 48, 0.0));
+        b.attention_backward(d_qkv, out, out, lse, fine, {1, 33, 1, 16});
+        EXPECT_TRUE(has_nan(d_qkv)) << "attention_backward " << place;
+    }
 }
 
 TEST_P(ContractTest, AnUnknownDeviceIsAUsageError) {

@@ -78,6 +78,14 @@ TEST_F(GuardedBackendTest, HostAccessOpensOneRegionAndNests) {
 TEST_F(GuardedBackendTest, AnErrorOfAnOpLeavesMemoryClosed) {
     EXPECT_THROW(backend.add(x, y.slice(0, 3)), Error);
     EXPECT_EQ(read(x), SIGSEGV);
+    // This one is thrown by the op itself, which reads the ids.
+    const View ids = arena.region("ids", DType::i32, {2});
+    for (const std::int32_t id : {-1, 2}) {
+        backend.upload(ids, std::array<std::int32_t, 2>{0, id}.data());
+        EXPECT_THROW(backend.embed(x.reshape({2, 2}), y.reshape({2, 2}), ids), Error);
+        EXPECT_THROW(backend.embed_backward(y.reshape({2, 2}), x.reshape({2, 2}), ids), Error);
+        EXPECT_EQ(read(x), SIGSEGV);
+    }
 }
 
 TEST_F(GuardedBackendTest, DeviceMemoryIsNoHostMemory) {

@@ -108,6 +108,14 @@ TEST_P(HeadLossTest, EveryShapeAndTemperature) {
     }
 }
 
+TEST_P(HeadLossTest, RowsLongerThanAnyPieceOfAKernel) {
+    for (const double tau : {1.0, 2.0, 3.5}) {
+        check(fmt::format("V5003 tau {}", tau), random(3, 5003, 3.0), random(3, 5003, 3.0),
+              {5002, 2048, 4095}, {tau, 0.75, 0.5, 0.125});
+    }
+    check("V5003 lm alone", random(3, 5003, 3.0), {}, {0, 2047, 4096}, {1.0, 0.0, 1.0, 1.0});
+}
+
 TEST_P(HeadLossTest, EachTermAlone) {
     const Matrix z_s = random(5, 257, 3.0), z_t = random(5, 257, 3.0);
     const Ids labels = labels_with_padding(5, 257);

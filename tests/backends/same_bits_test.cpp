@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Same arguments, same bits: every op that sums over rows or threads runs several times on shapes
 // that are large enough to be split.
+#include <array>
 #include <functional>
 
 #include "backends/backend_test.hpp"

@@ -88,9 +88,7 @@ TEST_P(StudentGradient, IsTheSlopeAlongRandomDirections) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Settings,
-                         StudentGradient,
-                         testing::ValuesIn(settings),
+INSTANTIATE_TEST_SUITE_P(Settings, StudentGradient, testing::ValuesIn(settings),
                          [](const auto& test) { return test.param.name; });
 
 TEST(RandomTeacher, OutlierTeacherHasOutliersAndLogitsNearMinus100) {
@@ -135,6 +133,9 @@ TEST(ReferenceStudent, AgreesWithPyTorch) {
                 expect_close(what + " clone", step.clone_tap[i], c.clone_tap.at(i), 1e-9);
             }
             expect_close(what + " gradient", step.gradient, c.gradient, 1e-6);  // stored in fp32
+            if (c.after.empty()) {
+                continue;
+            }
             Model student = s.initial;
             AdamWState optim = f.optim;
             for (const Batch& batch : f.batches) {

@@ -44,8 +44,12 @@ Architecture architecture_of(const reference::Sizes& sizes, const Model& model) 
 }
 
 LossSettings to_settings(const reference::Losses& l) {
-    return {.kd = l.kd, .lm = l.lm, .clone = l.clone, .tau = l.tau,
-            .clone_reduction = l.reduction, .clone_skip_first = l.skip_first};
+    return {.kd = l.kd,
+            .lm = l.lm,
+            .clone = l.clone,
+            .tau = l.tau,
+            .clone_reduction = l.reduction,
+            .clone_skip_first = l.skip_first};
 }
 
 OptimSettings to_settings(const reference::AdamWState& a) {
@@ -110,13 +114,12 @@ DeviceStep::DeviceStep(Backend& backend, const reference::Sizes& sizes,
         teacher_weights_->materialise();
         teacher_ = make_gpt2(*teacher_weights_, "teacher", capacity);
     }
-    student_weights_ =
-        std::make_unique<Weights>(backend, "student", architecture_of(sizes, student),
-                                  Use::training, teacher_weights_.get());
+    student_weights_ = std::make_unique<Weights>(
+        backend, "student", architecture_of(sizes, student), Use::training, teacher_weights_.get());
     upload(*student_weights_, student);
     student_ = make_gpt2(*student_weights_, "student", capacity);
-    loss_ = std::make_unique<DistillLoss>(*student_, teacher_.get(), "student",
-                                          to_settings(losses), capacity.rows());
+    loss_ = std::make_unique<DistillLoss>(*student_, teacher_.get(), "student", to_settings(losses),
+                                          capacity.rows());
     optimiser_ = std::make_unique<Optimiser>(*student_weights_, "student", optim, 1000);
     ids_ = arena_.region("ids", DType::i32, {capacity.rows()});
     labels_ = arena_.region("labels", DType::i32, {capacity.rows()});

@@ -25,8 +25,9 @@ struct Setting {
     std::int64_t head_rows = 1000;
 };
 
-const std::vector<LinearForm> mixed = {{"lifted", 1}, {"dense"},       {"factored", 2}, {"lifted", 7},
-                                       {"dense"},     {"factored", 6}, {"lifted", 15},  {"dense"}};
+const std::vector<LinearForm> mixed = {{"lifted", 1},  {"dense"}, {"factored", 2},
+                                       {"lifted", 7},  {"dense"}, {"factored", 6},
+                                       {"lifted", 15}, {"dense"}};
 
 /// Every form with every reduction, skip_first and τ in turn.
 std::vector<Setting> make_settings() {
@@ -37,9 +38,14 @@ std::vector<Setting> make_settings() {
         for (const char* reduction : {"mean", "sum", "relative"}) {
             for (const bool skip : {false, true}) {
                 Setting s{std::string(form) + "_" + reduction + (skip ? "_skip" : ""),
-                          {{form, 1 + 3 * (i % 4)}}, i % 3 * 4,
-                          {.kd = 0.7, .lm = 1.3, .clone = 0.9, .tau = taus[i % 4],
-                           .reduction = reduction, .skip_first = skip}};
+                          {{form, 1 + 3 * (i % 4)}},
+                          i % 3 * 4,
+                          {.kd = 0.7,
+                           .lm = 1.3,
+                           .clone = 0.9,
+                           .tau = taus[i % 4],
+                           .reduction = reduction,
+                           .skip_first = skip}};
                 s.padding = i % 4 == 3;
                 s.micro_batches = 1 + i % 3;
                 s.head_rows = i % 2 == 0 ? 1000 : 7;
@@ -55,11 +61,17 @@ std::vector<Setting> make_settings() {
     out.push_back({"clone_alone", mixed, 5, {.kd = 0.0, .lm = 0.0, .clone = 1.0}});
     out.push_back({"one_token", mixed, 5, {}, Teacher::plain, false, 1});
     for (const char* form : {"lifted", "factored", "dense"}) {
-        out.push_back({std::string("outlier_") + form, {{form, 6}}, form[0] == 'd' ? 0U : 6U,
-                       {.kd = 1.0, .lm = 1.0, .clone = 1.0, .tau = 2.0}, Teacher::outlier});
+        out.push_back({std::string("outlier_") + form,
+                       {{form, 6}},
+                       form[0] == 'd' ? 0U : 6U,
+                       {.kd = 1.0, .lm = 1.0, .clone = 1.0, .tau = 2.0},
+                       Teacher::outlier});
     }
-    out.push_back({"outlier_skip", {{"lifted", 6}}, 6,
-                   {.reduction = "relative", .skip_first = true}, Teacher::outlier});
+    out.push_back({"outlier_skip",
+                   {{"lifted", 6}},
+                   6,
+                   {.reduction = "relative", .skip_first = true},
+                   Teacher::outlier});
     return out;
 }
 
@@ -92,12 +104,10 @@ class WholeStudent : public testing::TestWithParam<Setting> {};
 TEST_P(WholeStudent, AgreesWithTheReference) {
     const Setting& s = GetParam();
     const Model teacher = random_teacher(sizes, 11, s.teacher);
-    const Model student =
-        random_student(sizes, teacher, s.forms, s.embedding_rank, 12, s.teacher);
+    const Model student = random_student(sizes, teacher, s.forms, s.embedding_rank, 12, s.teacher);
     std::vector<Batch> parts;
     for (std::size_t i = 0; i < s.micro_batches; ++i) {
-        parts.push_back(
-            random_batch(sizes, 2, s.T, 20 + static_cast<std::uint32_t>(i), s.padding));
+        parts.push_back(random_batch(sizes, 2, s.T, 20 + static_cast<std::uint32_t>(i), s.padding));
     }
     const Batch all = joined(parts);
     const Vector variance = tap_variance(sizes, teacher, all, s.losses.skip_first);

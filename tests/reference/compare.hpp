@@ -27,9 +27,8 @@ inline void expect_close(const std::string& what, const reference::Matrix& a,
             at = i;
         }
     }
-    EXPECT_LE(worst, tolerance * largest)
-        << what << " (" << at / b.cols << ", " << at % b.cols << "): " << a.data[at] << " for "
-        << b.data[at];
+    EXPECT_LE(worst, tolerance * largest) << what << " (" << at / b.cols << ", " << at % b.cols
+                                          << "): " << a.data[at] << " for " << b.data[at];
 }
 
 inline void expect_close(const std::string& what, const reference::Model& a,

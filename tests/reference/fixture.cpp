@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "reference/fixture.hpp"
 
+#include <algorithm>
+
 #include "io/hdf5.hpp"
 
 namespace lrd::reference {
@@ -64,6 +66,7 @@ FixtureStudent read_student(const h5::File& file, const std::string& name) {
     s.lm = file.read<double>(group + "/lm").at(0);
     const auto reductions = file.read<std::int32_t>("/reduction");
     const auto skip_first = file.read<std::int32_t>("/skip_first");
+    const auto updated = file.read<std::int32_t>("/updated");
     for (std::size_t i = 0; i < reductions.size(); ++i) {
         FixtureCase c;
         c.losses = {.kd = file.attribute_double("/", "kd"),
@@ -78,7 +81,12 @@ FixtureStudent read_student(const h5::File& file, const std::string& name) {
         c.grad_norm = file.read<double>(group + "/grad_norm").at(i);
         c.clone_tap = file.read_rows<double>(group + "/clone_tap", i, 1);
         c.gradient = read_model(file, group + "/gradient", i);
-        c.after = read_model(file, group + "/after", i);
+        const auto trained =
+            std::find(updated.begin(), updated.end(), static_cast<std::int32_t>(i));
+        if (trained != updated.end()) {
+            const auto at = static_cast<std::size_t>(trained - updated.begin());
+            c.after = read_model(file, group + "/after", at);
+        }
         s.cases.push_back(std::move(c));
     }
     return s;

@@ -9,10 +9,11 @@ namespace lrd::reference {
 /// What PyTorch found with one loss setting.
 struct FixtureCase {
     Losses losses;
-    Vector variance;           // (2 L) tr Cov of the teacher's taps over the first batch
-    double loss, grad_norm;    // of the first update, before clipping
-    Vector clone_tap;          // (2 L)
-    Model gradient, after;     // of the first update before clipping; after all updates
+    Vector variance;         // (2 L) tr Cov of the teacher's taps over the first batch
+    double loss, grad_norm;  // of the first update, before clipping
+    Vector clone_tap;        // (2 L)
+    Model gradient;          // of the first update, before clipping
+    Model after;             // trained tensors after all updates; empty: not trained so far
 };
 
 struct FixtureStudent {

@@ -57,23 +57,32 @@ TEST_P(PyTorch, AgreesOnLossesGradientsAndThreeUpdates) {
     ASSERT_EQ(s->cases.size(), 6U);
     const BatchShape shape{static_cast<std::int64_t>(f_.batches[0].B),
                            static_cast<std::int64_t>(f_.batches[0].T)};
+    int trained = 0;
     for (const FixtureCase& c : s->cases) {
         SCOPED_TRACE(c.losses.reduction + (c.losses.skip_first ? " without first" : ""));
         DeviceStep device(*backend_, f_.sizes, c.losses, to_settings(f_.optim), f_.teacher,
                           s->initial, shape, shape.rows());
         std::int64_t update = 0;
+        trained += c.after.empty() ? 0 : 1;
         for (const reference::Batch& batch : f_.batches) {
             const reference::DistillStep step = device.run({batch}, c.variance);
             if (update == 0) {
                 first_update(*s, c, step);
             }
+            if (c.after.empty()) {
+                break;
+            }
             device.update(++update, step.grad_norm);
+        }
+        if (c.after.empty()) {
+            continue;
         }
         Model after = device.parameters(), expected = c.after;
         forget_key_bias(f_.sizes, after);
         forget_key_bias(f_.sizes, expected);
         expect_close("after three updates", after, expected, tolerance, 1.0);
     }
+    EXPECT_EQ(trained, 2);
 }
 
 INSTANTIATE_TEST_SUITE_P(Students, PyTorch,

@@ -1,28 +1,33 @@
 # SPDX-License-Identifier: MIT
 """Low-rank distillation of GPT-2 in PyTorch: an independent second opinion on the C++ project.
 
-Written from the paper's equations, with autograd instead of backward passes. As a script it writes the fixture that
-fixture_test.cpp compares with (needs torch, numpy, h5py):
+Written from the paper's equations, with autograd instead of backward passes. As a script it writes
+the fixture that fixture_test.cpp compares with (needs torch, numpy, h5py):
 
-    python lrc_torch.py tests/reference/lrc_fixture.h5
+    python tests/reference/lrc_torch.py tests/reference/lrc_fixture.h5
 
-Letters: N = B T rows, C width, H heads of width D, F FFN width, V vocabulary, L layers. A model is a dict of tensors under
-Hugging Face's names without `transformer.`; linears y = x W^T + b hold W^T (n x m), m outputs, n inputs. A linear is
+Letters: N = B T rows, C width, H heads of width D, F FFN width, V vocabulary, L layers. A model is
+a dict of tensors under Hugging Face's names without `transformer.`; linears y = x W^T + b hold W^T
+(n x m), m outputs, n inputs. A linear is
     dense      <name>.weight (n, m)
-    factored   <name>.A (m, r), <name>.B (r, n)               W_s = A B
-    lifted     <name>.P_l (r, m), <name>.P_r (n, r)           W_s = P_l^T (P_l W P_r) P_r^T, W the teacher's, frozen
-and the embedding with its tied head is `wte.weight` (V, C) or `wte.Ce` (V, re), `wte.De` (re, C) with E = Ce De.
+    factored   <name>.A (m, r), <name>.B (r, n)        W_s = A B
+    lifted     <name>.P_l (r, m), <name>.P_r (n, r)    W_s = P_l^T (P_l W P_r) P_r^T, W the frozen
+                                                       teacher's
+and the embedding with its tied head `wte.weight` (V, C), or `wte.Ce` (V, re) and `wte.De` (re, C)
+with E = Ce De.
 
 Losses, over the N rows of the global batch:
     kd     mean over rows of tau^2 KL(softmax(z_t/tau) || softmax(z_s/tau))
     lm     mean over rows of the cross-entropy with the next token
-    clone  sum over layers and taps of
-             mean:     sum over rows and channels of (s - t)^2 / (rows C)
-             sum:      sum over rows and channels of (s - t)^2 / rows
-             relative: sum over rows and channels of (s - t)^2 / (rows tr Cov), tr Cov = E|t|^2 - |E t|^2 of the teacher's
-                       tap over the rows of the first global batch
-           skip_first leaves position 0 of every sequence out of all three, and of tr Cov; `rows` counts what remains.
-Taps of a layer: h, the residual stream after the block; a, the attention output after its projection.
+    clone  sum over layers and taps of  sum over rows and channels of (s - t)^2, divided by
+             mean:     rows C
+             sum:      rows
+             relative: rows tr Cov, with tr Cov = E|t|^2 - |E t|^2 of the teacher's tap over the
+                       rows of the first global batch
+           skip_first leaves position 0 of every sequence out of all three, and of tr Cov; `rows`
+           counts what remains.
+Taps of a layer: h, the residual stream after the block; a, the attention output after its
+projection.
 """
 
 import math
@@ -82,7 +87,7 @@ def norm_names(c):
 
 
 def build_teacher(c, normal):
-    """`normal(shape, stddev)` gives the random numbers. Nothing is left at a value that hides an error (0 or 1)."""
+    """`normal(shape, stddev)` gives the random numbers. No value hides an error as 0 or 1 would."""
     model = {"wte.weight": normal((c.V, c.C), 0.5), "wpe.weight": normal((c.T, c.C), 0.3)}
     for name in norm_names(c):
         model[name + ".weight"] = 1 + normal((c.C,), 0.2)
@@ -117,7 +122,8 @@ def build_student(c, teacher, form, rank, embedding_rank, normal):
 
 
 def materialise(model, teacher=None):
-    """What the forward pass runs on: lifted pairs become U (m, r) and P_r (n, r), with their graph; the rest is as it is."""
+    """What the forward pass runs on: of lifted pairs U (m, r) and P_r (n, r), with their graph; the
+    rest is as it is."""
     out = {}
     for key, value in model.items():
         name, _, kind = key.rpartition(".")
@@ -178,8 +184,9 @@ def counted(tap, T, skip_first):
 
 def tap_variance(c, teacher, batches, skip_first):
     """tr Cov of every tap of the teacher over the rows that count, (2 L)."""
-    per_batch = [[counted(t, ids.shape[1], skip_first) for t in forward(c, teacher, ids)[1]] for ids, _ in batches]
-    return [torch.cat(rows).var(dim=0, correction=0).sum() for rows in zip(*per_batch)]
+    taps = [[counted(t, ids.shape[1], skip_first) for t in forward(c, teacher, ids)[1]]
+            for ids, _ in batches]
+    return [torch.cat(rows).var(dim=0, correction=0).sum() for rows in zip(*taps)]
 
 
 def loss_terms(c, losses, student, teacher, batch, variance=None):
@@ -191,30 +198,30 @@ def loss_terms(c, losses, student, teacher, batch, variance=None):
     hidden_s, taps_s = forward(c, student, ids)
     z_s = logits(student, hidden_s)
     tau = losses.tau
-    kd = tau**2 * F.kl_div(
-        F.log_softmax(z_s / tau, dim=-1), F.log_softmax(z_t / tau, dim=-1), reduction="batchmean", log_target=True
-    )
+    log_s, log_t = F.log_softmax(z_s / tau, dim=-1), F.log_softmax(z_t / tau, dim=-1)
+    kd = tau**2 * F.kl_div(log_s, log_t, reduction="batchmean", log_target=True)
     lm = F.cross_entropy(z_s, labels.reshape(-1).long())
     clone = []
     for i, (s, t) in enumerate(zip(taps_s, taps_t)):
         d = counted(s - t, ids.shape[1], losses.skip_first)
-        per_row = d.square().sum(dim=1).mean()
-        clone.append(per_row / {"mean": c.C, "sum": 1, "relative": variance and variance[i]}[losses.reduction])
+        divisor = {"mean": c.C, "sum": 1, "relative": variance and variance[i]}[losses.reduction]
+        clone.append(d.square().sum(dim=1).mean() / divisor)
     return {"kd": kd, "lm": lm, "clone_tap": torch.stack(clone), "z_s": z_s, "z_t": z_t}
 
 
 def total(losses, terms):
-    return losses.kd * terms["kd"] + losses.lm * terms["lm"] + losses.clone * terms["clone_tap"].sum()
+    clone = terms["clone_tap"].sum()
+    return losses.kd * terms["kd"] + losses.lm * terms["lm"] + losses.clone * clone
 
 
 # ---- training
 
 
 def gradients(c, losses, student, teacher, micro_batches, variance=None):
-    """Gradients of all trained tensors into .grad, and the mean loss terms of equally large micro-batches.
+    """Gradients of all trained tensors into .grad; the mean loss terms of equal micro-batches.
 
-    Work that depends on the teacher's W happens once per step: micro-batches add to the gradients of the materialised
-    tensors, and one backward pass brings these to the trained ones.
+    Work that depends on the teacher's W happens once per step: micro-batches add to the gradients
+    of the materialised tensors, and one backward pass brings these to the trained ones.
     """
     made = materialise(student, teacher)
     leaves = {name: value.detach().requires_grad_() for name, value in made.items()}
@@ -229,9 +236,11 @@ def gradients(c, losses, student, teacher, micro_batches, variance=None):
 
 
 def make_optimiser(student, optim):
+    matrices = [p for p in student.values() if p.ndim >= 2]
+    vectors = [p for p in student.values() if p.ndim < 2]
     groups = [
-        {"params": [p for p in student.values() if p.ndim >= 2], "weight_decay": optim.weight_decay},
-        {"params": [p for p in student.values() if p.ndim < 2], "weight_decay": 0.0},
+        {"params": matrices, "weight_decay": optim.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=optim.lr, betas=optim.betas, eps=optim.eps)
 

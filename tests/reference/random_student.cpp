@@ -91,8 +91,7 @@ Model random_teacher(const Sizes& sizes, std::uint32_t seed, Teacher kind) {
         model[name + ".bias"] = numbers.normal(1, sizes.C, 0.2);
     }
     for (const LinearSize& linear : linear_sizes(sizes)) {
-        model[linear.name + ".weight"] =
-            numbers.normal(linear.n, linear.m, 1.2 * spread(linear.n));
+        model[linear.name + ".weight"] = numbers.normal(linear.n, linear.m, 1.2 * spread(linear.n));
         model[linear.name + ".bias"] = numbers.normal(1, linear.m, 0.2);
     }
     if (kind == Teacher::outlier) {

@@ -23,8 +23,7 @@ struct LinearForm {
 /// near the teacher. `forms`: one for all linears, or 4 L. embedding_rank 0: dense. A student of an
 /// outlier teacher has its outliers and logits near −100 too.
 Model random_student(const Sizes& sizes, const Model& teacher, const std::vector<LinearForm>& forms,
-                     std::size_t embedding_rank, std::uint32_t seed,
-                     Teacher kind = Teacher::plain);
+                     std::size_t embedding_rank, std::uint32_t seed, Teacher kind = Teacher::plain);
 
 /// Every label is a token; with `padding` every fifth is −1.
 Batch random_batch(const Sizes& sizes, std::size_t B, std::size_t T, std::uint32_t seed,

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "reference/forms.hpp"
+
 namespace lrd::reference {
 namespace {
 
@@ -13,60 +15,6 @@ Matrix row_of(const Vector& x) {
     Matrix out(1, x.size());
     out.data = x;
     return out;
-}
-
-/// Wᵀ (n, m) of a linear, whatever it is made of.
-Matrix merged(const Model& model, const Model& teacher, const std::string& name) {
-    if (model.count(name + ".weight") != 0) {
-        return model.at(name + ".weight");
-    }
-    if (model.count(name + ".A") != 0) {
-        return transpose(matmul(model.at(name + ".A"), model.at(name + ".B")));
-    }
-    const Matrix& p_l = model.at(name + ".P_l");
-    const Matrix& p_r = model.at(name + ".P_r");
-    const Matrix w = transpose(teacher.at(name + ".weight"));
-    const Matrix core = matmul(matmul(p_l, w), p_r);
-    return transpose(matmul(matmul(transpose(p_l), core), transpose(p_r)));
-}
-
-/// Gradients of the tensors behind a linear from d_w_t (n, m), that of Wᵀ.
-void pull_back(const Model& model, const Model& teacher, const std::string& name,
-               const Matrix& d_w_t, Model& gradient) {
-    if (model.count(name + ".weight") != 0) {
-        gradient[name + ".weight"] = d_w_t;
-        return;
-    }
-    const Matrix d_w = transpose(d_w_t);
-    if (model.count(name + ".A") != 0) {  // W = A B
-        gradient[name + ".A"] = matmul(d_w, transpose(model.at(name + ".B")));
-        gradient[name + ".B"] = matmul(transpose(model.at(name + ".A")), d_w);
-        return;
-    }
-    // W_s = P_lᵀ S P_rᵀ with S = P_l W P_r: the lift's two factors, and the core's.
-    const Matrix& p_l = model.at(name + ".P_l");
-    const Matrix& p_r = model.at(name + ".P_r");
-    const Matrix w = transpose(teacher.at(name + ".weight"));
-    const Matrix core = matmul(matmul(p_l, w), p_r);
-    const Matrix d_core = matmul(matmul(p_l, d_w), p_r);
-    gradient[name + ".P_l"] = add(matmul(matmul(core, transpose(p_r)), d_w_t),
-                                  matmul(d_core, transpose(matmul(w, p_r))));
-    gradient[name + ".P_r"] = add(matmul(d_w_t, matmul(transpose(p_l), core)),
-                                  matmul(matmul(transpose(w), transpose(p_l)), d_core));
-}
-
-Matrix merged_embedding(const Model& model) {
-    return model.count("wte.weight") != 0 ? model.at("wte.weight")
-                                          : matmul(model.at("wte.Ce"), model.at("wte.De"));
-}
-
-void pull_back_embedding(const Model& model, const Matrix& d_e, Model& gradient) {
-    if (model.count("wte.weight") != 0) {
-        gradient["wte.weight"] = d_e;
-        return;
-    }
-    gradient["wte.Ce"] = matmul(d_e, transpose(model.at("wte.De")));
-    gradient["wte.De"] = matmul(transpose(model.at("wte.Ce")), d_e);
 }
 
 Matrix first_rows(const Matrix& x, std::size_t rows) {
@@ -104,7 +52,8 @@ public:
         Matrix d_h = norm_backward("ln_f", matmul(d_logits, embedding_), h_);
         for (std::size_t l = sizes_.L; l-- > 0;) {
             d_h = add(d_h, d_taps[2 * l]);
-            d_h = block_backward("h." + std::to_string(l) + ".", blocks_[l], d_h, d_taps[2 * l + 1]);
+            const std::string block = "h." + std::to_string(l) + ".";
+            d_h = block_backward(block, blocks_[l], d_h, d_taps[2 * l + 1]);
         }
         d_e = add(d_e, embed_backward(d_h, batch_.ids, sizes_.V));
         pull_back_embedding(model_, d_e, gradient_);
@@ -156,7 +105,8 @@ private:
 
     Matrix norm(const std::string& name, const Matrix& x) const {
         return layernorm(x, {}, vector_of(model_, name + ".weight"),
-                         vector_of(model_, name + ".bias")).y;
+                         vector_of(model_, name + ".bias"))
+            .y;
     }
 
     Matrix norm_backward(const std::string& name, const Matrix& d_y, const Matrix& x) {
@@ -275,8 +225,7 @@ double distill_loss(const Sizes& sizes, const Losses& losses, const Model& stude
     return measure(network, losses, sizes, teacher, batch, variance, slopes).loss;
 }
 
-Vector tap_variance(const Sizes& sizes, const Model& teacher, const Batch& batch,
-                    bool skip_first) {
+Vector tap_variance(const Sizes& sizes, const Model& teacher, const Batch& batch, bool skip_first) {
     Vector out;
     const double rows = static_cast<double>(counted_rows(batch, skip_first));
     for (const Matrix& tap : forward(sizes, teacher, teacher, batch).taps) {

@@ -52,7 +52,7 @@ struct DistillStep {
     double loss, kd, lm, clone;  // means over the rows of the batch; kd and clone 0 without teacher
     Vector clone_tap;            // (2 L): h_0, a_0, …, reduced, without λ
     Pass teacher, student;
-    Model gradient;              // of `loss`, for every tensor of the student
+    Model gradient;  // of `loss`, for every tensor of the student
     double grad_norm;
 };
 /// `teacher` may be empty: then only the LM term counts. `variance`: tap_variance(), for "relative".

@@ -4,7 +4,9 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <functional>
 
 #include "example_state.hpp"
 #include "expect_error.hpp"
@@ -165,6 +167,7 @@ TEST_F(Checkpoint, AStepThatIsThereIsLeftAloneUnlessDamaged) {
 TEST_F(Checkpoint, ShapesAndNamesAreCheckedBeforeAnythingIsLoaded) {
     save(1);
     ExampleState other(*backend, 2.0F, 299);
+    std::reverse(other.tensors.begin(), other.tensors.end());  // good ones come first
     const std::string bits = other.bits();
     EXPECT_ERROR(ExitCode::bad_data, "h.0.attn.c_attn.P_l",
                  CheckpointStore::load(*backend, step(1), other.tensors));
@@ -211,6 +214,11 @@ TEST_F(Checkpoint, AModelFileStandsAlone) {
     ExampleState other(*backend, 0.0F);
     read_state_file(*backend, path, std::span(other.tensors).first(2));
     EXPECT_EQ(other.bits().substr(0, 300 * 70 * 4), state.bits().substr(0, 300 * 70 * 4));
+    h5::File file = h5::File::open_to_append(path);
+    file.set_attribute(model[1].path, "xxh3_128", std::string(32, '0'));
+    file.close();
+    EXPECT_ERROR(ExitCode::bad_data, "does not have the hash",
+                 read_state_file(*backend, path, std::span(other.tensors).first(2)));
     flip_bit(path);
     EXPECT_ERROR(ExitCode::bad_data, "lrc.h5",
                  read_state_file(*backend, path, std::span(other.tensors).first(2)));

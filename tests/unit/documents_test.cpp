@@ -56,6 +56,7 @@ TEST(Documents, WikitextIsCutAtTitlesBetweenBlankLines) {
     EXPECT_EQ(cut("no title at all\n", DocumentRule::wikitext), (Texts{"no title at all\n"}));
     EXPECT_TRUE(starts_with_heading(" \n\n = One = \nx"));
     EXPECT_FALSE(starts_with_heading(" \n = = One = = \nx"));
+    EXPECT_FALSE(starts_with_heading(" \n = = odd = \nx"));
     EXPECT_FALSE(starts_with_heading("x\n = One = \n"));
     EXPECT_FALSE(starts_with_heading(" \n"));
 }
@@ -97,6 +98,9 @@ TEST(Corpus, AutoDecidesByFile) {
     EXPECT_EQ(count(Corpus({dir / "plain"}, DocumentRule::automatic, {})), 1U);
     EXPECT_EQ(count(Corpus({dir / "plain"}, DocumentRule::automatic, {{"val", "0"}})), 1U);
     EXPECT_EQ(count(Corpus({dir / "plain"}, DocumentRule::automatic, {{"val", "0.01"}})), 2U);
+    write_text_and_fsync(dir / "other", "d\n\ne\n");
+    EXPECT_EQ(count(Corpus({dir / "plain", dir / "other"}, DocumentRule::automatic, {{"val", "0.01"}})),
+              1U);  // one of the two files is val
     const Corpus both({dir / "wiki", dir / "plain"}, DocumentRule::automatic, {});
     EXPECT_EQ(count(both), 3U);
     EXPECT_EQ(both.splits()[0].rule, "file+wikitext");

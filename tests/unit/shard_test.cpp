@@ -80,7 +80,7 @@ TEST(Shards, ReadBackAcrossFilesInBothWidths) {
 
 TEST(Shards, LimitCutsBetweenDocumentsOnly) {
     test::TemporaryDirectory dir;
-    write_split(dir.path(), header_of(300), 4, 15);  // 6 + 7 | 8 | 9
+    write_split(dir.path(), header_of(300), 4, 13);  // 6 + 7 | 8 | 9
     const auto tokens_in = [&](const char* name) {
         return h5::File::open(dir / name).attribute_int("/", names::n_tokens);
     };

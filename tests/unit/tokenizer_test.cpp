@@ -4,10 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <sstream>
 
-#include "core/log.hpp"
 #include "data/bpe_trainer.hpp"
 #include "data/utf8.hpp"
 #include "expect_error.hpp"
@@ -111,7 +111,7 @@ TEST(Pretokenizer, CutsLikeGpt2) {
     EXPECT_EQ(pieces_of("\n\n = A = \n"), (Pieces{"\n\n", " =", " A", " =", " \n"}));
     EXPECT_EQ(pieces_of("né 日本 ½"), (Pieces{"né", " 日本", " ½"}));
     EXPECT_EQ(pieces_of("a\u00A0\u2003b"), (Pieces{"a", "\u00A0", "\u2003", "b"}));
-    EXPECT_EQ(pieces_of("\u180E x"), (Pieces{"\u180E", " x"}));  // no white space since Unicode 6.3
+    EXPECT_EQ(pieces_of("!\u180Ex"), (Pieces{"!\u180E", "x"}));  // no white space since Unicode 6.3
     EXPECT_TRUE(pieces_of("").empty());
 }
 
@@ -193,7 +193,7 @@ TEST(Encoder, EncodesGpt2Vectors) {
     EXPECT_GT(count, 30);
 }
 
-TEST(Encoder, HeapAndLoopMergeLikeTheDefinition) {
+TEST(Encoder, ShortAndLongPiecesMergeLikeTheDefinition) {
     std::string text;
     std::uint32_t state = 7;
     for (int word = 0; word < 400; ++word) {
@@ -213,9 +213,9 @@ TEST(Encoder, AMegabyteOfOneLetterTakesLessThanASecond) {
     for (const char letter : {'a', ' ', '=', '\n', '7'}) {
         const std::string text = std::string(1000000, letter) + "z";
         const Tokenizer tokenizer = trained(text, 270);
-        const double start = log::now();
+        const std::clock_t start = std::clock();  // of this process: other load does not count
         const Ids ids = encode(tokenizer, text);
-        EXPECT_LT(log::now() - start, 1.0) << letter;
+        EXPECT_LT(std::clock() - start, CLOCKS_PER_SEC) << letter;
         EXPECT_LT(ids.size(), 1000U) << letter;
         EXPECT_EQ(tokenizer.decode(ids), text);
     }

@@ -3,7 +3,6 @@
 // the cache, and no running maximum is needed (Dao 2022 has one because its memory is smaller).
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "kernels/cpu/cpu_backend.hpp"
 #include "kernels/cpu/simd.hpp"
@@ -30,11 +29,7 @@ Head head_of(const View& qkv, AttentionShape s, std::int64_t b, std::int64_t h) 
 /// beyond. inverse[i] = 1/Σ, lse[i] = log-sum-exp of the scaled scores.
 LRD_HOT void soften_row(float* scores, std::int64_t valid, std::int64_t end, float scale,
                         float* inverse, float* lse) {
-    float best = -std::numeric_limits<float>::infinity();
-#pragma omp simd reduction(max : best)
-    for (std::int64_t j = 0; j < valid; ++j) {
-        best = scores[j] > best ? scores[j] : best;
-    }
+    const float best = max_of(scores, valid);
     float sum = 0.0F;
 #pragma omp simd reduction(+ : sum)
     for (std::int64_t j = 0; j < valid; ++j) {

@@ -15,14 +15,7 @@ namespace {
 
 constexpr std::int64_t chunk = 2048;  // logits summed in fp32 before fp64 takes over
 
-LRD_HOT float max_range(const float* z, std::int64_t n) {
-    float best = -std::numeric_limits<float>::infinity();
-#pragma omp simd reduction(max : best)
-    for (std::int64_t i = 0; i < n; ++i) {
-        best = z[i] > best ? z[i] : best;
-    }
-    return best;
-}
+LRD_HOT float max_range(const float* z, std::int64_t n) { return max_of(z, n); }
 
 /// How e^(z − max) follows from e = e^((z − max)/τ).
 enum class Tau { one, two, other };

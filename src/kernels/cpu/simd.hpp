@@ -2,8 +2,11 @@
 // What the vectorised loops share: the choice of the instruction set and exp.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <cstdint>
+#include <limits>
 
 // LRD_HOT: the function is compiled for plain x86-64, for AVX2 and for AVX-512, and the loader picks
 // at run time. It must be a free function, not a template, and hold no OpenMP region (the region's
@@ -40,6 +43,26 @@ LRD_INLINE float fast_exp(float x) {
     const std::uint32_t bits = (std::bit_cast<std::uint32_t>(shifted) - 0x4B400000U + 126U) << 23U;
     const float result = (p + p) * std::bit_cast<float>(bits);
     return x < -86.6F ? 0.0F : result;
+}
+
+/// The largest of n values; NaN is never larger, and −∞ is the largest of none. Sixteen maxima side
+/// by side: a reduction over one would need -ffast-math to be vectorised by every compiler.
+LRD_INLINE float max_of(const float* z, std::int64_t n) {
+    constexpr std::int64_t lanes = 16;
+    std::array<float, lanes> best;
+    best.fill(-std::numeric_limits<float>::infinity());
+    std::int64_t i = 0;
+    for (; i + lanes <= n; i += lanes) {
+#pragma omp simd
+        for (std::int64_t k = 0; k < lanes; ++k) {
+            float& b = best[static_cast<std::size_t>(k)];
+            b = z[i + k] > b ? z[i + k] : b;
+        }
+    }
+    for (; i < n; ++i) {
+        best[0] = z[i] > best[0] ? z[i] : best[0];
+    }
+    return *std::max_element(best.begin(), best.end());
 }
 
 }  // namespace lrd

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: MIT
+// What must hold whatever the numbers are: a student of full rank is the teacher, one of lower rank
+// its truncated SVD, merging changes nothing, and sizes are those that the design states.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "core/random.hpp"
+#include "linalg/svd.hpp"
+#include "loss/distill_loss.hpp"
+#include "model/costs.hpp"
+#include "model/initialise.hpp"
+
+namespace lrd::test {
+namespace {
+
+constexpr Gpt2Config config{.L = 2, .C = 24, .H = 3, .D = 8, .F = 40, .T = 11, .V = 53};
+constexpr BatchShape shape{3, 11};
+
+std::vector<float> download(Backend& backend, const View& x) {
+    std::vector<float> host(static_cast<std::size_t>(x.size()));
+    backend.download(host.data(), x);
+    backend.synchronize();
+    return host;
+}
+
+/// A teacher whose biases and LayerNorms are not trivial either.
+std::unique_ptr<Weights> make_teacher(Backend& backend) {
+    auto teacher =
+        std::make_unique<Weights>(backend, "teacher", dense_architecture(config), Use::inference);
+    for (const Parameter& p : teacher->trained().all()) {
+        std::vector<float> host(static_cast<std::size_t>(p.size()));
+        Random(7, p.name).normal(host, p.vector && p.name.ends_with("weight") ? 1.0 : 0.0, 0.2);
+        backend.upload(teacher->parameters().view(p), host.data());
+    }
+    return teacher;
+}
+
+struct Pass {
+    std::vector<float> logits;  // (N, V)
+    LossTerms terms;
+};
+
+/// A batch of fixed tokens through a student and, beside it, the teacher.
+Pass run(Backend& backend, Weights& student, Weights* teacher) {
+    student.materialise();
+    Gpt2 model(student, "student", shape, true);
+    std::unique_ptr<Gpt2> beside;
+    if (teacher != nullptr) {
+        beside = std::make_unique<Gpt2>(*teacher, "teacher", shape, true);
+    }
+    const std::int64_t n = shape.rows();
+    Arena arena(backend, "test");
+    const View ids = arena.region("ids", DType::i32, {n});
+    const View labels = arena.region("labels", DType::i32, {n});
+    const View z = arena.region("z", DType::f32, {n, config.V});
+    std::vector<std::int32_t> tokens(static_cast<std::size_t>(n));
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+        tokens[i] = static_cast<std::int32_t>(i * 31 % static_cast<std::size_t>(config.V));
+    }
+    backend.upload(ids, tokens.data());
+    backend.upload(labels, tokens.data());
+    model.forward(ids, shape);
+    model.logits(z, 0, n);
+    Pass pass{download(backend, z), {}};
+    if (beside) {
+        beside->forward(ids, shape);
+        LossSettings settings;
+        settings.clone_reduction = "sum";
+        DistillLoss loss(model, beside.get(), "student", settings, n);
+        HeadPass head(backend, config.V, n, true);
+        loss.begin(n, shape.B);
+        loss.add_clone_value();
+        const HeadTerm term = loss.head_term();
+        head.run(beside.get(), {&term, 1}, labels, 1.0F, false);
+        loss.download_sums();
+        backend.synchronize();
+        const std::vector<double> sums(loss.sums().begin(), loss.sums().end());
+        pass.terms = loss.terms(sums.data());
+    }
+    return pass;
+}
+
+void expect_same_logits(const std::vector<float>& a, const std::vector<float>& b) {
+    ASSERT_EQ(a.size(), b.size());
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        ASSERT_NEAR(a[i], b[i], 1e-4 * std::max(1.0F, std::fabs(b[i]))) << "logit " << i;
+    }
+}
+
+/// The ranks that leave nothing out: min(m, n) of each linear, min(V, C) of the embedding.
+Architecture full_rank(const std::string& form) {
+    Architecture a = low_rank_architecture(config, form, {1}, std::min(config.V, config.C));
+    const std::vector<LinearShape> shapes = linear_shapes(config);
+    for (std::size_t i = 0; i < shapes.size(); ++i) {
+        a.linears[i].rank = std::min(shapes[i].m, shapes[i].n);
+    }
+    return a;
+}
+
+class Identity : public testing::TestWithParam<const char*> {
+protected:
+    std::unique_ptr<Backend> backend_ = make_backend("cpu");
+    std::unique_ptr<Weights> teacher_ = make_teacher(*backend_);
+
+    std::unique_ptr<Weights> student(const Architecture& architecture) {
+        auto weights = std::make_unique<Weights>(*backend_, "student", architecture, Use::training,
+                                                 teacher_.get());
+        initialise({{weights.get(), "svd", 1}}, teacher_.get());
+        return weights;
+    }
+};
+
+TEST_P(Identity, FullRankIsTheTeacher) {
+    const auto weights = student(full_rank(GetParam()));
+    const Pass pass = run(*backend_, *weights, teacher_.get());
+    expect_same_logits(pass.logits, run(*backend_, *teacher_, nullptr).logits);
+    EXPECT_NEAR(pass.terms.kd, 0.0, 1e-6);
+    EXPECT_NEAR(pass.terms.clone, 0.0, 1e-6);
+}
+
+TEST_P(Identity, LowRankIsTheTruncatedSvd) {
+    const std::int64_t r = 5;
+    const auto weights = student(low_rank_architecture(config, GetParam(), {r}, r));
+    weights->materialise();
+    for (std::int64_t l = 0; l < config.L; ++l) {
+        for (int i = 0; i < linears_per_layer; ++i) {
+            const Form& form = weights->form(l, static_cast<Linear>(i));
+            const auto [name, m, n] = form.shape();
+            Arena arena(*backend_, "test");
+            const View merged = arena.region("w", DType::f32, {n, m});
+            form.merge(*backend_, merged);
+            const std::vector<float> low = download(*backend_, merged);
+            const std::vector<float> w =
+                download(*backend_, teacher_->parameters()(name + ".weight"));
+            const Svd full = svd({w.begin(), w.end()}, n, m);
+            const Svd cut = svd({low.begin(), low.end()}, n, m);
+            // Eckart–Young: the leading values stay, the rest is 0, and what is missing has the norm
+            // of the values left out.
+            double error = 0.0;
+            double tail = 0.0;
+            for (std::size_t k = 0; k < w.size(); ++k) {
+                error += std::pow(static_cast<double>(w[k]) - static_cast<double>(low[k]), 2);
+            }
+            for (std::size_t k = 0; k < full.s.size(); ++k) {
+                const bool kept = static_cast<std::int64_t>(k) < r;
+                tail += kept ? 0.0 : full.s[k] * full.s[k];
+                EXPECT_NEAR(cut.s[k], kept ? full.s[k] : 0.0, 1e-5) << name << " σ " << k;
+            }
+            EXPECT_NEAR(error, tail, 1e-5 * tail) << name;
+        }
+    }
+}
+
+TEST_P(Identity, MergingChangesNoLogit) {
+    const auto weights = student(low_rank_architecture(config, GetParam(), {6}, 7));
+    const Pass low = run(*backend_, *weights, nullptr);
+    Weights merged(*backend_, "merged", dense_architecture(config), Use::inference);
+    for (const Parameter& p : merged.trained().all()) {
+        if (weights->trained().has(p.name)) {
+            backend_->copy(merged.parameters().view(p), weights->parameters()(p.name));
+        }
+    }
+    weights->embedding().merge(*backend_, merged.parameters()("wte.weight"));
+    for (const LinearShape& linear : linear_shapes(config)) {
+        for (std::int64_t l = 0; l < config.L; ++l) {
+            for (int i = 0; i < linears_per_layer; ++i) {
+                const Form& form = weights->form(l, static_cast<Linear>(i));
+                if (form.shape().name == linear.name) {
+                    form.merge(*backend_, merged.parameters()(linear.name + ".weight"));
+                }
+            }
+        }
+    }
+    expect_same_logits(run(*backend_, merged, nullptr).logits, low.logits);
+}
+
+INSTANTIATE_TEST_SUITE_P(Forms, Identity, testing::Values("lifted", "factored"));
+
+constexpr Gpt2Config gpt2_small{
+    .L = 12, .C = 768, .H = 12, .D = 64, .F = 3072, .T = 1024, .V = 50257};
+
+TEST(Sizes, Gpt2SmallAtRank58Has12419674Parameters) {
+    const Architecture a = low_rank_architecture(gpt2_small, "factored", {58}, 58);
+    std::int64_t count = 0;
+    for (const Parameter& p : Embedding(gpt2_small, 58).trained()) {
+        count += p.size();
+    }
+    const std::vector<LinearShape> shapes = linear_shapes(gpt2_small);
+    for (std::size_t i = 0; i < shapes.size(); ++i) {
+        for (const std::string form : {"factored", "lifted"}) {
+            const auto made = make_form({form, 58}, shapes[i]);
+            std::int64_t size = 0;
+            for (const Parameter& p : made->trained()) {
+                size += p.size();
+            }
+            EXPECT_EQ(size, 58 * (shapes[i].m + shapes[i].n) + shapes[i].m) << form;
+            count += form == "lifted" ? size : 0;
+        }
+    }
+    count += gpt2_small.T * gpt2_small.C + (2 * gpt2_small.L + 1) * 2 * gpt2_small.C;
+    EXPECT_EQ(count, 12'419'674);
+}
+
+TEST(Costs, AreThoseOfTheDesign) {
+    const std::int64_t rows = 2048;
+    const std::int64_t T = 1024;
+    const Architecture teacher = dense_architecture(gpt2_small);
+    const Architecture student = low_rank_architecture(gpt2_small, "lifted", {58}, 58);
+    const auto per_token = [&](double flops) { return flops / static_cast<double>(rows) / 1e6; };
+    const PartCosts forward = blocks_forward_cost(teacher, rows, T);
+    EXPECT_NEAR(per_token(forward[Part::linears].flops), 170, 0.5);
+    EXPECT_NEAR(per_token(forward[Part::attention].flops), 19, 0.5);
+    EXPECT_NEAR(per_token(head_forward_cost(teacher, rows).flops()), 77, 0.5);
+    PartCosts own = blocks_forward_cost(student, rows, T);
+    EXPECT_NEAR(per_token(own[Part::attention].flops), 19, 0.5);
+    own += blocks_backward_cost(student, rows, T);
+    EXPECT_NEAR(per_token(own[Part::linears].flops), 51.6, 0.5);  // 51.3 and Ce[ids] De
+    PartCosts head = head_forward_cost(student, rows);
+    head += head_backward_cost(student, rows);
+    EXPECT_NEAR(per_token(head.flops()), 18, 0.5);
+    EXPECT_NEAR(forms_cost(student).flops / 1e9, 23, 0.5);
+    // Full fine-tuning, 807: the teacher as its own student without a teacher.
+    EXPECT_NEAR(per_token(step_cost({&teacher}, nullptr, 1, rows, T).flops()), 807, 1.0);
+}
+
+}  // namespace
+}  // namespace lrd::test
