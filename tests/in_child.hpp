@@ -14,9 +14,9 @@
 namespace lrd::test {
 
 struct Outcome {
-    int code = -1;    ///< what f returned, or the code of its Error; 70 for another exception
-    int signal = 0;   ///< that ended the child, or 0
-    std::string text; ///< of the exception
+    int code = -1;     ///< what f returned, or the code of its Error; 70 for another exception
+    int signal = 0;    ///< that ended the child, or 0
+    std::string text;  ///< of the exception
 };
 
 /// `seconds`: after so long the child is ended by SIGALRM.

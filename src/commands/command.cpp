@@ -126,7 +126,12 @@ Runnable parse_prepare(const std::vector<std::string>& raw) {
 
 Runnable parse_train(const std::vector<std::string>& raw) {
     Config defaults;
-    const Arguments arguments = parse_arguments(raw, run_options(defaults), true);
+    StudentSettings student;
+    std::vector<Option> options = run_options(defaults);
+    for (Option& one : student_flags(student)) {
+        options.push_back(std::move(one));
+    }
+    const Arguments arguments = parse_arguments(raw, options, true);
     if (arguments.positional.size() != 1) {
         fail(ExitCode::usage, "train takes one CONFIG.toml, not {}", arguments.positional.size());
     }
@@ -183,7 +188,7 @@ std::string train_help() {
            "\n[[student]]  any number of them; its loss and optim are [loss] and [optim] unless it says "
            "otherwise.\nOn the command line --student.key=value sets all students, "
            "--student.NAME.key=value one.\n" +
-           options_help(student_options(student), "student.");
+           options_help(student_flags(student));
 }
 
 }  // namespace

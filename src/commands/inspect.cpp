@@ -80,8 +80,9 @@ Json range_json(const h5::File& file, const std::string& name, const h5::Info& i
         }
     }
     Json json = Json::object();
-    json["min"] = low <= high ? Json(low) : Json();
-    json["max"] = low <= high ? Json(high) : Json();
+    const auto number = [&](double x) { return real ? Json(x) : Json(static_cast<std::int64_t>(x)); };
+    json["min"] = low <= high ? number(low) : Json();
+    json["max"] = low <= high ? number(high) : Json();
     if (real) {
         json["not_finite"] = odd;
     }

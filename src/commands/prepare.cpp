@@ -34,8 +34,10 @@ std::int64_t vocabulary_of(const std::string& tokenizer) {
             return size;
         }
     }
-    fail(ExitCode::usage, "--tokenizer \"{}\": expected train:V with the size of the vocabulary, "
-         "train:8192 for instance", tokenizer);
+    fail(ExitCode::usage,
+         "--tokenizer \"{}\": expected train:V with the size of the vocabulary, "
+         "train:8192 for instance",
+         tokenizer);
 }
 
 std::vector<SplitRequest> requests_of(const PrepareOptions& options) {
@@ -80,15 +82,15 @@ void check_out(const fs::path& out, bool overwrite) {
     if (!overwrite && !fs::is_empty(out)) {
         fail(ExitCode::busy,
              "--out {}: the folder holds token files already; choose another, or replace them with "
-             "--overwrite", out.string());
+             "--overwrite",
+             out.string());
     }
 }
 
 /// A folder beside the final one, removed unless it was published.
 class HiddenFolder {
 public:
-    explicit HiddenFolder(const fs::path& out)
-        : out_(out), path_(beside("tmp")) {
+    explicit HiddenFolder(const fs::path& out) : out_(out), path_(beside("tmp")) {
         make_directories(path_.string());
     }
     ~HiddenFolder() {

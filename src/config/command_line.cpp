@@ -26,10 +26,13 @@ std::string normal_name(const std::string& name, const std::vector<Option>& opti
 
 bool is_name(const std::string& argument) { return argument.size() > 2 && argument.starts_with("--"); }
 
+/// `student.NAME.key` is the same option as `student.key`.
 const Option* named(const std::vector<Option>& options, const std::string& name) {
-    const auto at = std::find_if(options.begin(), options.end(),
-                                 [&](const Option& one) { return one.name() == name; });
-    return at == options.end() ? nullptr : &*at;
+    if (const Option* found = look_up(options, name)) {
+        return found;
+    }
+    const std::size_t key = name.starts_with("student.") ? name.find('.', 8) : std::string::npos;
+    return key == std::string::npos ? nullptr : look_up(options, "student" + name.substr(key));
 }
 
 /// `--a-b=x` as `--a_b=x`. Boost gives a switch or a list the plain argument that follows, and
@@ -121,7 +124,8 @@ Arguments parse_arguments(const std::vector<std::string>& raw, const std::vector
         }
         return out;
     } catch (const po::unknown_option& error) {
-        const std::string name = error.get_option_name().substr(2);
+        const std::string text = error.get_option_name().substr(2);
+        const std::string name = text.substr(0, text.find('='));
         find_option(options, name, "command line");  // throws with the nearest name
         throw;
     } catch (const po::error& error) {

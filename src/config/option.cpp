@@ -272,18 +272,18 @@ struct TomlText {
 
 std::string toml_text(const Value& value) { return std::visit(TomlText{}, value); }
 
-std::string options_help(const std::vector<Option>& options, const std::string& prefix) {
+std::string options_help(const std::vector<Option>& options) {
     std::string text;
     std::string section;
     for (const Option& one : options) {
         if (one.section != section) {
             section = one.section;
-            text += fmt::format("\n[{}{}]\n", prefix, section);
+            text += fmt::format("\n[{}]\n", section);
         }
         const bool is_switch = one.get() == Value(false);
         const std::string value = is_switch ? "" : fmt::format("={}", toml_text(one.get()));
         const std::string range = one.range();
-        text += fmt::format("{:<40} {}{}\n", fmt::format("  --{}{}{}", prefix, one.name(), value),
+        text += fmt::format("{:<40} {}{}\n", fmt::format("  --{}{}", one.name(), value),
                             one.help, range.empty() ? "" : fmt::format(" ({})", range));
     }
     return text;

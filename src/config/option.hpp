@@ -60,8 +60,7 @@ const Option& find_option(const std::vector<Option>& options, const std::string&
 std::string did_you_mean(const std::string& name, const std::vector<std::string>& names);
 
 std::string toml_text(const Value& value);  ///< as it stands in a TOML file
-/// Sections, names, defaults, ranges, one option per line. `prefix` ("student.") stands before each
-/// name.
-std::string options_help(const std::vector<Option>& options, const std::string& prefix = "");
+/// Sections, names, defaults, ranges, one option per line.
+std::string options_help(const std::vector<Option>& options);
 
 }  // namespace lrd

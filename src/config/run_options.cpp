@@ -97,6 +97,14 @@ std::vector<Option> student_options(StudentSettings& s) {
     return all;
 }
 
+std::vector<Option> student_flags(StudentSettings& s) {
+    std::vector<Option> all = student_options(s);
+    for (Option& one : all) {
+        one.section = one.section.empty() ? "student" : "student." + one.section;
+    }
+    return all;
+}
+
 std::string to_toml(const Config& config) {
     Config copy = config;
     std::string text;

@@ -22,7 +22,7 @@ void warning(fmt::format_string<Args...> text, Args&&... args) {
     write_warning(fmt::format(text, std::forward<Args>(args)...));
 }
 
-/// A bar on a terminal, otherwise whole lines at most every 30 s. Rank 0 only.
+/// A bar on a terminal or with LRD_PROGRESS=bar, otherwise whole lines at most every 30 s. Rank 0 only.
 class Progress {
 public:
     Progress(std::string what, double total);

@@ -120,8 +120,7 @@ private:
     static void replace(std::vector<std::int32_t>& symbols, Pair pair, std::int32_t merged) {
         std::size_t kept = 0;
         for (std::size_t i = 0; i < symbols.size(); ++i) {
-            const bool hit =
-                i + 1 < symbols.size() && pair_of(symbols[i], symbols[i + 1]) == pair;
+            const bool hit = i + 1 < symbols.size() && pair_of(symbols[i], symbols[i + 1]) == pair;
             symbols[kept++] = hit ? merged : symbols[i];
             i += hit ? 1 : 0;
         }
@@ -169,7 +168,8 @@ Tokenizer BpeTrainer::train(std::int64_t vocab_size) const {
     if (vocab_size <= byte_tokens || vocab_size > most_tokens) {
         fail(ExitCode::usage,
              "a vocabulary of {} tokens is not possible: 256 bytes and the end-of-text token make "
-             "{} the least, and {} is the most", vocab_size, byte_tokens + 1, most_tokens);
+             "{} the least, and {} is the most",
+             vocab_size, byte_tokens + 1, most_tokens);
     }
     std::vector<std::string> tokens = byte_vocabulary();
     std::int32_t id_of_byte[byte_tokens];
@@ -198,8 +198,7 @@ Tokenizer BpeTrainer::train(std::int64_t vocab_size) const {
         std::string bytes = tokens[static_cast<std::size_t>(left_of(pair))] +
                             tokens[static_cast<std::size_t>(right_of(pair))];
         // Two pairs may give the same bytes ("a" + "bc", "ab" + "c"); they share one token.
-        const auto [known, fresh] =
-            ids.emplace(bytes, static_cast<std::int32_t>(tokens.size()));
+        const auto [known, fresh] = ids.emplace(bytes, static_cast<std::int32_t>(tokens.size()));
         const std::int32_t merged = known->second;
         if (fresh) {
             tokens.push_back(std::move(bytes));

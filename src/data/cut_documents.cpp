@@ -6,9 +6,7 @@ namespace lrd {
 
 namespace {
 
-bool is_blank(char c) {
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
+bool is_blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 bool is_blank_line(std::string_view line) {
     for (const char c : line) {

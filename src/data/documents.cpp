@@ -29,7 +29,7 @@ constexpr std::array<NamedRule, 4> rules = {{{DocumentRule::automatic, "auto"},
 
 struct Request {
     std::string name;
-    std::string file;       // empty: a fraction
+    std::string file;  // empty: a fraction
     double fraction = 0.0;
 };
 
@@ -41,12 +41,12 @@ bool parse_fraction(const std::string& value, double& fraction) {
 
 void check_name(const std::string& name, const std::set<std::string>& taken) {
     const bool plain = !name.empty() && name.size() <= 64 &&
-                       name.find_first_not_of("abcdefghijklmnopqrstuvwxyz"
-                                              "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") ==
-                           std::string::npos;
+                       name.find_first_not_of(
+                           "abcdefghijklmnopqrstuvwxyz"
+                           "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == std::string::npos;
     if (!plain) {
-        fail(ExitCode::usage,
-             "--split {}: a split's name has 1 to 64 letters, digits, '_' or '-'", name);
+        fail(ExitCode::usage, "--split {}: a split's name has 1 to 64 letters, digits, '_' or '-'",
+             name);
     }
     if (name == "train") {
         fail(ExitCode::usage,
@@ -136,9 +136,7 @@ DocumentRule document_rule(const std::string& name) {
     fail(ExitCode::usage, "--documents {}: expected auto, file, blank-line or wikitext", name);
 }
 
-const char* name_of(DocumentRule rule) {
-    return rules[static_cast<std::size_t>(rule)].name;
-}
+const char* name_of(DocumentRule rule) { return rules[static_cast<std::size_t>(rule)].name; }
 
 Corpus::Corpus(const std::vector<std::string>& files, DocumentRule rule,
                const std::vector<SplitRequest>& requests) {
@@ -146,8 +144,8 @@ Corpus::Corpus(const std::vector<std::string>& files, DocumentRule rule,
         fail(ExitCode::usage, "no text: name at least one file after --text");
     }
     const std::vector<Request> parsed = parse_requests(requests);
-    const bool fraction_asked = std::any_of(parsed.begin(), parsed.end(),
-                                            [](const Request& r) { return r.file.empty(); });
+    const bool fraction_asked =
+        std::any_of(parsed.begin(), parsed.end(), [](const Request& r) { return r.file.empty(); });
     Split train = read_files("train", files, rule, fraction_asked);
     const auto bytes = static_cast<double>(train.bytes);
     const std::size_t documents = train.documents.size();
@@ -158,8 +156,8 @@ Corpus::Corpus(const std::vector<std::string>& files, DocumentRule rule,
         if (train.documents.empty() || splits_.back().documents.empty()) {
             fail(ExitCode::usage,
                  "the text has {} documents (rule {}), too few for train and split {}: give more "
-                 "text, or cut it finer with --documents blank-line", documents, train.rule,
-                 request.name);
+                 "text, or cut it finer with --documents blank-line",
+                 documents, train.rule, request.name);
         }
     }
     splits_.insert(splits_.begin(), std::move(train));
@@ -179,7 +177,7 @@ Split Corpus::read_files(const std::string& name, const std::vector<std::string>
         replaced_ += replace_invalid_utf8(text);
         DocumentRule here = rule;
         if (rule == DocumentRule::automatic) {
-            here = starts_with_heading(text)                   ? DocumentRule::wikitext
+            here = starts_with_heading(text)             ? DocumentRule::wikitext
                    : fraction_asked && files.size() == 1 ? DocumentRule::blank_line
                                                          : DocumentRule::file;
         }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Text files → documents → splits. Nothing is normalised, dropped or reordered: the documents of a
-// file, one after the other, are the file (invalid UTF-8 apart, which becomes U+FFFD and is counted).
+// file, one after the other, are the file. Only invalid UTF-8 becomes U+FFFD, and is counted.
 #pragma once
 
 #include <cstdint>

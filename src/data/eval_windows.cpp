@@ -55,7 +55,10 @@ EvalBatch EvalWindows::batch(std::int64_t i) {
         first_[static_cast<std::size_t>(b)] = first;
     }
     const auto size = static_cast<std::size_t>(B * T);
-    return {B, T, {ids_.data(), size}, {labels_.data(), size},
+    return {B,
+            T,
+            {ids_.data(), size},
+            {labels_.data(), size},
             {first_.data(), static_cast<std::size_t>(B)}};
 }
 

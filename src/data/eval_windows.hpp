@@ -18,8 +18,8 @@ struct EvalBatch {
 };
 
 /// The split as one stream in which every token but the first is a target, scored once. Window k
-/// starts at kS (S: stride) and scores its last S targets, the first window all of its own. The last
-/// window may be short: then it is a batch of its own, nothing is padded.
+/// starts at kS (S: stride) and scores its last S targets, the first window all of its own. The
+/// last window may be short: then it is a batch of its own, nothing is padded.
 class EvalWindows {
 public:
     /// At most `sequences` windows to a batch; stride 0 is `context`, windows side by side.

@@ -39,8 +39,8 @@ std::int64_t Loader::window_of(std::int64_t sample) const {
     }
     const Random random(static_cast<std::uint64_t>(settings_.seed),
                         fmt::format("shuffle epoch {}", epoch));
-    return static_cast<std::int64_t>(permute(random, static_cast<std::uint64_t>(windows_),
-                                             static_cast<std::uint64_t>(place)));
+    return static_cast<std::int64_t>(
+        permute(random, static_cast<std::uint64_t>(windows_), static_cast<std::uint64_t>(place)));
 }
 
 Batch Loader::sample(std::int64_t first, std::int64_t count) {

@@ -16,17 +16,17 @@ struct LoaderSettings {
     std::int64_t limit_tokens = 0;  ///< use only the first tokens of the split; 0 = all
 };
 
-/// Training windows of a split: window w holds the tokens [wT, wT + T], neighbours share one. Sample
-/// s is window s mod W of epoch s / W, and each epoch has an order of its own. There is no state
-/// besides buffers: what a rank reads depends on global sample numbers alone, so any number of ranks
-/// and a resumed run see the same.
+/// Training windows of a split: window w holds the tokens [wT, wT + T], neighbours share one.
+/// Sample s is window s mod W of epoch s / W, and each epoch has an order of its own. There is no
+/// state besides buffers: what a rank reads depends on global sample numbers alone, so any number
+/// of ranks and a resumed run see the same.
 class Loader : public BatchSource {
 public:
     /// `tokens` outlives this. Error(usage) if there is not one window.
     Loader(const TokenFiles& tokens, const LoaderSettings& settings);
 
-    std::int64_t windows() const { return windows_; }      ///< W = ⌊(n − 1) / T⌋
-    std::int64_t window_of(std::int64_t sample) const;     ///< in [0, W)
+    std::int64_t windows() const { return windows_; }   ///< W = ⌊(n − 1) / T⌋
+    std::int64_t window_of(std::int64_t sample) const;  ///< in [0, W)
     std::int64_t context() const override { return settings_.context; }
     Batch sample(std::int64_t first, std::int64_t count) override;
 

@@ -14,7 +14,7 @@ namespace {
 
 // GPT-2's pattern (openai/gpt-2, encoder.py):
 //   's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
-// with \s spelled out as Unicode's White_Space: PCRE2's own \s also holds U+180E, Python's does not.
+// with \s spelled out as Unicode's White_Space: PCRE2's own \s also holds U+180E, Python's not.
 #define LRD_SPACE R"(\p{Z}\t-\r\x{85})"
 constexpr const char* split_pattern =
     R"('(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^)" LRD_SPACE R"(\p{L}\p{N}]+|[)" LRD_SPACE
@@ -67,7 +67,8 @@ std::size_t Pretokenizer::piece_end(std::string_view text, std::size_t at) {
     }
     LRD_CHECK(rc > 0, "split pattern at byte {}: {}", at, message_of(rc));
     const PCRE2_SIZE* range = pcre2_get_ovector_pointer(pattern_->match);
-    LRD_CHECK(range[0] == at && range[1] > at, "split pattern skipped bytes {} to {}", at, range[0]);
+    LRD_CHECK(range[0] == at && range[1] > at, "split pattern skipped bytes {} to {}", at,
+              range[0]);
     return range[1];
 }
 

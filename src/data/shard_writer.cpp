@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <numeric>
 
 #include "core/check.hpp"
 #include "io/digest.hpp"
-#include "io/hdf5.hpp"
 #include "io/publish.hpp"
 
 namespace lrd {
@@ -49,41 +49,32 @@ void ShardWriter::add(std::span<const std::int32_t> ids, std::int64_t bytes, std
     words_.push_back(words);
 }
 
-void ShardWriter::write_shard() {
-    const auto sum = [](const std::vector<std::int64_t>& values) {
-        std::int64_t total = 0;
-        for (const std::int64_t value : values) {
-            total += value;
-        }
-        return total;
-    };
-    const auto [low, high] = std::minmax_element(tokens_.begin(), tokens_.end());
-    LRD_CHECK(*low >= 0 && *high < header_.vocab_size, "ids {} to {} of {}", *low, *high,
-              header_.vocab_size);
-    const std::string path =
-        (std::filesystem::path(dir_) / names::file_name(header_.split, totals_.shards))
-            .string();
-    h5::File file = h5::File::create(path);
+std::string ShardWriter::write_datasets(h5::File& file) const {
     Sha256 digest;
-    const auto digested = [&](const auto& values) {
+    const auto put = [&](const char* name, const auto& values) {
+        file.write(name, values);
         digest.add(values.data(), values.size() * sizeof(values[0]));
     };
     if (header_.vocab_size <= names::most_narrow) {
-        const std::vector<std::uint16_t> narrow(tokens_.begin(), tokens_.end());
-        file.write(names::tokens, narrow);
-        digested(narrow);
+        put(names::tokens, std::vector<std::uint16_t>(tokens_.begin(), tokens_.end()));
     } else {
-        file.write(names::tokens, tokens_);
-        digested(tokens_);
+        put(names::tokens, tokens_);
     }
-    file.write(names::doc_offsets, offsets_);
-    file.write(names::doc_bytes, bytes_);
-    file.write(names::doc_words, words_);
-    digested(offsets_);
-    digested(bytes_);
-    digested(words_);
-    const auto n_tokens = static_cast<std::int64_t>(tokens_.size());
-    const auto n_documents = static_cast<std::int64_t>(bytes_.size());
+    put(names::doc_offsets, offsets_);
+    put(names::doc_bytes, bytes_);
+    put(names::doc_words, words_);
+    return digest.hex();
+}
+
+void ShardWriter::write_shard() {
+    const auto [low, high] = std::minmax_element(tokens_.begin(), tokens_.end());
+    LRD_CHECK(*low >= 0 && *high < header_.vocab_size, "ids {} to {} of {}", *low, *high,
+              header_.vocab_size);
+    const SplitTotals part{static_cast<std::int64_t>(bytes_.size()),
+                           static_cast<std::int64_t>(tokens_.size()),
+                           std::accumulate(bytes_.begin(), bytes_.end(), std::int64_t{0}),
+                           std::accumulate(words_.begin(), words_.end(), std::int64_t{0}), 1};
+    h5::File file = h5::File::create(path_of(totals_.shards));
     const auto put = [&](const char* key, const auto& value) {
         file.set_attribute("/", key, value);
     };
@@ -94,19 +85,19 @@ void ShardWriter::write_shard() {
     put(names::vocab_size, header_.vocab_size);
     put(names::end_of_text, std::int64_t{header_.end_of_text});
     put(names::invalid_utf8, header_.replaced);
-    put(names::n_documents, n_documents);
-    put(names::n_tokens, n_tokens);
+    put(names::n_documents, part.documents);
+    put(names::n_tokens, part.tokens);
     put(names::max_id, std::int64_t{*high});
-    put(names::bytes, sum(bytes_));
-    put(names::words, sum(words_));
-    put(names::digest, digest.hex());
+    put(names::bytes, part.bytes);
+    put(names::words, part.words);
     put(names::shard, totals_.shards);
+    put(names::digest, write_datasets(file));
     file.close();
 
-    totals_.documents += n_documents;
-    totals_.tokens += n_tokens;
-    totals_.bytes += sum(bytes_);
-    totals_.words += sum(words_);
+    totals_.documents += part.documents;
+    totals_.tokens += part.tokens;
+    totals_.bytes += part.bytes;
+    totals_.words += part.words;
     ++totals_.shards;
     tokens_.clear();
     offsets_.assign(1, 0);
@@ -114,13 +105,16 @@ void ShardWriter::write_shard() {
     words_.clear();
 }
 
+std::string ShardWriter::path_of(std::int64_t shard) const {
+    return (std::filesystem::path(dir_) / names::file_name(header_.split, shard)).string();
+}
+
 SplitTotals ShardWriter::finish() {
     if (!tokens_.empty()) {
         write_shard();
     }
     for (std::int64_t i = 0; i < totals_.shards; ++i) {
-        const std::string path =
-            (std::filesystem::path(dir_) / names::file_name(header_.split, i)).string();
+        const std::string path = path_of(i);
         h5::File file = h5::File::open_to_append(path);
         file.set_attribute("/", names::shards, totals_.shards);
         file.close();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "data/shard_format.hpp"
+#include "io/hdf5.hpp"
 
 namespace lrd {
 
@@ -27,6 +28,8 @@ public:
 
 private:
     void write_shard();
+    std::string write_datasets(h5::File& file) const;  ///< returns their digest
+    std::string path_of(std::int64_t shard) const;
 
     std::string dir_;
     ShardHeader header_;

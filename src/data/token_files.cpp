@@ -42,7 +42,8 @@ void check_version(const h5::File& file) {
     if (version > names::version || version < 1) {
         fail(ExitCode::bad_data,
              "{}: format_version is {}, and this lrd reads token files up to {}: use a newer lrd, "
-             "or run `lrd prepare` again", file.path(), version, names::version);
+             "or run `lrd prepare` again",
+             file.path(), version, names::version);
     }
 }
 
@@ -84,8 +85,8 @@ void check_offsets(const h5::File& file, std::int64_t n_tokens) {
         if (offsets[i] >= offsets[i + 1]) {
             fail(ExitCode::bad_data,
                  "{}: {}: expected to grow (a document has at least its end-of-text token), found "
-                 "{} then {} at {}; {}", file.path(), names::doc_offsets, offsets[i],
-                 offsets[i + 1], i, remedy);
+                 "{} then {} at {}; {}",
+                 file.path(), names::doc_offsets, offsets[i], offsets[i + 1], i, remedy);
         }
     }
     expect(file.path(), fmt::format("{}: first", names::doc_offsets), std::int64_t{0},
@@ -110,8 +111,10 @@ std::vector<std::string> TokenFiles::splits_in(const std::string& dir) {
 
 TokenFiles::TokenFiles(const std::string& path, const std::string& split) : path_(path) {
     if (!fs::exists(path)) {
-        fail(ExitCode::missing_input, "{}: there is no such folder of tokens; `lrd prepare` makes "
-             "one", path);
+        fail(ExitCode::missing_input,
+             "{}: there is no such folder of tokens; `lrd prepare` makes "
+             "one",
+             path);
     }
     Sha256 all;
     if (!fs::is_directory(path)) {
@@ -191,10 +194,9 @@ void TokenFiles::read(std::int64_t first, std::span<std::int32_t> out) const {
     const auto size = static_cast<std::int64_t>(out.size());
     LRD_CHECK(first >= 0 && first + size <= n_tokens(), "tokens [{}, {}) of {}", first,
               first + size, n_tokens());
-    auto shard = std::upper_bound(shards_.begin(), shards_.end(), first,
-                                  [](std::int64_t at, const Shard& s) {
-                                      return at < s.first_token;
-                                  });
+    auto shard =
+        std::upper_bound(shards_.begin(), shards_.end(), first,
+                         [](std::int64_t at, const Shard& s) { return at < s.first_token; });
     --shard;  // the last that begins at or before `first`
     for (std::int64_t done = 0; done < size; ++shard) {
         const std::int64_t begin = first + done - shard->first_token;
@@ -205,7 +207,8 @@ void TokenFiles::read(std::int64_t first, std::span<std::int32_t> out) const {
     }
 }
 
-void TokenFiles::read_part(const Shard& shard, std::int64_t begin, std::span<std::int32_t> out) const {
+void TokenFiles::read_part(const Shard& shard, std::int64_t begin,
+                           std::span<std::int32_t> out) const {
     const auto row = static_cast<std::uint64_t>(begin);
     if (shard.narrow) {
         if (narrow_.size() < out.size()) {

@@ -21,7 +21,7 @@ public:
         std::int32_t left, right, merged;
     };
     struct Rule {
-        std::int32_t rank, merged;  // rank: place in the list of merges, the lowest is applied first
+        std::int32_t rank, merged;  // the rule of the lowest rank is applied first
     };
 
     /// `tokens`: the bytes of each id; `merges`: in order of rank. The caller has checked them.

@@ -142,16 +142,18 @@ std::vector<Tokenizer::Merge> read_merges(const std::string& path, const Ids& id
         std::string right;
         if (blank == std::string_view::npos || !from_text(line.substr(0, blank), left) ||
             !from_text(line.substr(blank + 1), right)) {
-            fail(ExitCode::bad_data, "{}:{}: expected two tokens with a blank between, found \"{}\"",
-                 path, number, line);
+            fail(ExitCode::bad_data,
+                 "{}:{}: expected two tokens with a blank between, found \"{}\"", path, number,
+                 line);
         }
         const auto l = ids.find(left);
         const auto r = ids.find(right);
         const auto merged = ids.find(left + right);
         if (l == ids.end() || r == ids.end() || merged == ids.end()) {
-            fail(ExitCode::bad_data, "{}:{}: \"{}\" merges tokens, or to a token, that {} does not "
-                 "list; the two files have to come from the same tokenizer", path, number, line,
-                 vocab_file);
+            fail(ExitCode::bad_data,
+                 "{}:{}: \"{}\" merges tokens, or to a token, that {} does not "
+                 "list; the two files have to come from the same tokenizer",
+                 path, number, line, vocab_file);
         }
         const std::uint64_t pair = (std::uint64_t{static_cast<std::uint32_t>(l->second)} << 32) |
                                    static_cast<std::uint32_t>(r->second);
@@ -199,8 +201,6 @@ void Tokenizer::save(const std::filesystem::path& dir) const {
     write_text_and_fsync((dir / merges_file).string(), merges_text());
 }
 
-std::string Tokenizer::sha256() const {
-    return lrd::sha256(vocab_text() + merges_text());
-}
+std::string Tokenizer::sha256() const { return lrd::sha256(vocab_text() + merges_text()); }
 
 }  // namespace lrd

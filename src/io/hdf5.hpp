@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // HDF5 without its traps: every return code is checked, every error is an Error with file, dataset
-// and reason, and what is in a file is checked before it is believed. All calls take one lock of the
-// whole process, since the C library has one state. Groups of a path are created as needed.
+// and reason, and what is in a file is checked before it is believed. All calls take one lock of
+// the whole process, since the C library has one state. Groups of a path are created as needed.
 #pragma once
 
 #include <cstdint>
@@ -20,17 +20,28 @@ enum class Type { f32, f64, i8, u8, i16, u16, i32, u32, i64, u64, text, other };
 const char* name_of(Type type);
 std::size_t size_of(Type type);  ///< bytes of one element; 0 for text and other
 
-template <class T> inline constexpr Type type_of = Type::other;
-template <> inline constexpr Type type_of<float> = Type::f32;
-template <> inline constexpr Type type_of<double> = Type::f64;
-template <> inline constexpr Type type_of<std::int8_t> = Type::i8;
-template <> inline constexpr Type type_of<std::uint8_t> = Type::u8;
-template <> inline constexpr Type type_of<std::int16_t> = Type::i16;
-template <> inline constexpr Type type_of<std::uint16_t> = Type::u16;
-template <> inline constexpr Type type_of<std::int32_t> = Type::i32;
-template <> inline constexpr Type type_of<std::uint32_t> = Type::u32;
-template <> inline constexpr Type type_of<std::int64_t> = Type::i64;
-template <> inline constexpr Type type_of<std::uint64_t> = Type::u64;
+template <class T>
+inline constexpr Type type_of = Type::other;
+template <>
+inline constexpr Type type_of<float> = Type::f32;
+template <>
+inline constexpr Type type_of<double> = Type::f64;
+template <>
+inline constexpr Type type_of<std::int8_t> = Type::i8;
+template <>
+inline constexpr Type type_of<std::uint8_t> = Type::u8;
+template <>
+inline constexpr Type type_of<std::int16_t> = Type::i16;
+template <>
+inline constexpr Type type_of<std::uint16_t> = Type::u16;
+template <>
+inline constexpr Type type_of<std::int32_t> = Type::i32;
+template <>
+inline constexpr Type type_of<std::uint32_t> = Type::u32;
+template <>
+inline constexpr Type type_of<std::int64_t> = Type::i64;
+template <>
+inline constexpr Type type_of<std::uint64_t> = Type::u64;
 
 /// How a dataset lies in the file. Checksums need chunks; an empty `chunk` means whole rows of at
 /// most 64 KiB together. Scalars and empty datasets are stored plainly.
@@ -46,8 +57,8 @@ struct Info {
     Shape shape;
     Shape chunk;  ///< empty: not chunked
     bool fletcher32;
-    bool unlimited;  ///< dimension 0 may grow
-    std::uint64_t size() const;   ///< elements
+    bool unlimited;              ///< dimension 0 may grow
+    std::uint64_t size() const;  ///< elements
     std::uint64_t bytes() const;
 };
 
@@ -55,8 +66,8 @@ class File {
 public:
     struct State;  // hdf5_detail.hpp
 
-    /// A new file in the format of HDF5 1.10 (whose metadata has checksums), replacing what is there.
-    /// Errors of writing: io, with the free bytes when the disk is full.
+    /// A new file in the format of HDF5 1.10 (whose metadata has checksums), in place of what is
+    /// there. Errors of writing: io, with the free bytes.
     static File create(const std::string& path);
     /// Read-only, without file locks. Errors: missing_input; bad_data if empty or not HDF5.
     static File open(const std::string& path);

@@ -37,8 +37,7 @@ Handle simple_space(const Shape& shape, bool unlimited) {
 
 Handle storage_properties(const File::State& state, const std::string& name, const Shape& shape,
                           std::uint64_t unit, const Storage& storage) {
-    Handle properties =
-        state.take(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, "describe", name);
+    Handle properties = state.take(H5Pcreate(H5P_DATASET_CREATE), H5Pclose, "describe", name);
     state.check(H5Pset_obj_track_times(properties.id(), false), "describe", name);
     const bool empty = shape.empty() || std::find(shape.begin(), shape.end(), 0) != shape.end();
     const bool wants_chunks = storage.fletcher32 || storage.shuffle || storage.deflate > 0;
@@ -97,15 +96,15 @@ std::uint64_t row_size(const Shape& shape) {
 void File::write_raw(const std::string& name, Type type, const void* values, std::uint64_t count,
                      const Shape& shape, const Storage& storage) {
     const Session session;
-    LRD_CHECK(count == std::accumulate(shape.begin(), shape.end(), std::uint64_t{1},
-                                       std::multiplies<>()),
-              "{}: {} values for shape {}", name, count, name_of(shape));
+    LRD_CHECK(
+        count == std::accumulate(shape.begin(), shape.end(), std::uint64_t{1}, std::multiplies<>()),
+        "{}: {} values for shape {}", name, count, name_of(shape));
     const Handle properties = storage_properties(*state_, name, shape, size_of(type), storage);
     Handle dataset = create_dataset(*state_, name, file_type(type), shape, false, properties);
     if (count > 0) {
-        state_->check(H5Dwrite(dataset.id(), memory_type(type), H5S_ALL, H5S_ALL, H5P_DEFAULT,
-                               values),
-                      "write", name);
+        state_->check(
+            H5Dwrite(dataset.id(), memory_type(type), H5S_ALL, H5S_ALL, H5P_DEFAULT, values),
+            "write", name);
     }
     state_->close(dataset, "write", name);
 }
@@ -125,9 +124,9 @@ void File::write_texts(const std::string& name, const std::vector<std::string>& 
     const Handle type = text_type(width);
     Handle dataset = create_dataset(*state_, name, type.id(), shape, false, properties);
     if (!texts.empty()) {
-        state_->check(H5Dwrite(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT,
-                               block.data()),
-                      "write", name);
+        state_->check(
+            H5Dwrite(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, block.data()), "write",
+            name);
     }
     state_->close(dataset, "write", name);
 }
@@ -182,9 +181,9 @@ void File::append_raw(const std::string& name, Type type, const void* values, st
         const Handle space =
             select_rows(*state_, dataset, name, now.shape, now.shape[0], count / row);
         const Handle memory = simple_space({count}, false);
-        state_->check(H5Dwrite(dataset.id(), memory_type(type), memory.id(), space.id(),
-                               H5P_DEFAULT, values),
-                      "append to", name);
+        state_->check(
+            H5Dwrite(dataset.id(), memory_type(type), memory.id(), space.id(), H5P_DEFAULT, values),
+            "append to", name);
     }
     state_->close(dataset, "append to", name);
 }
@@ -240,16 +239,16 @@ void File::read_raw(const std::string& name, Type type, void* values, std::uint6
         return;
     }
     if (count == ~std::uint64_t{0}) {
-        state_->check(H5Dread(dataset.id(), memory_type(type), H5S_ALL, H5S_ALL, H5P_DEFAULT,
-                              values),
-                      "read", name);
+        state_->check(
+            H5Dread(dataset.id(), memory_type(type), H5S_ALL, H5S_ALL, H5P_DEFAULT, values), "read",
+            name);
         return;
     }
     const Handle space = select_rows(*state_, dataset, name, found.shape, begin, count);
     const Handle memory = simple_space({count * row_size(found.shape)}, false);
-    state_->check(H5Dread(dataset.id(), memory_type(type), memory.id(), space.id(), H5P_DEFAULT,
-                          values),
-                  "read", name);
+    state_->check(
+        H5Dread(dataset.id(), memory_type(type), memory.id(), space.id(), H5P_DEFAULT, values),
+        "read", name);
 }
 
 void File::make_scale(const std::string& dataset, const std::string& label) {

@@ -86,7 +86,7 @@ struct File::State {
         }
     }
 
-    hid_t id() const;  ///< of the file, which must be open
+    hid_t id() const;                            ///< of the file, which must be open
     bool exists(const std::string& name) const;  ///< walks hard links only
     Handle open_object(const std::string& name) const;
     Handle open_dataset(const std::string& name) const;

@@ -159,9 +159,9 @@ void File::State::make_group(const std::string& name) const {
             continue;
         }
         const Handle properties = timeless(H5P_GROUP_CREATE);
-        Handle group = take(
-            H5Gcreate2(id(), prefix.c_str(), H5P_DEFAULT, properties.id(), H5P_DEFAULT), H5Gclose,
-            "create group", prefix);
+        Handle group =
+            take(H5Gcreate2(id(), prefix.c_str(), H5P_DEFAULT, properties.id(), H5P_DEFAULT),
+                 H5Gclose, "create group", prefix);
         close(group, "write group", prefix);
     }
 }
@@ -279,7 +279,9 @@ std::vector<std::string> File::children(const std::string& group) const {
         state_->check(length < 0 ? -1 : 0, "list", group);
         std::string name(static_cast<std::size_t>(length) + 1, '\0');
         state_->check(H5Lget_name_by_idx(object.id(), ".", H5_INDEX_NAME, H5_ITER_INC, i,
-                                         name.data(), name.size(), H5P_DEFAULT) < 0 ? -1 : 0,
+                                         name.data(), name.size(), H5P_DEFAULT) < 0
+                          ? -1
+                          : 0,
                       "list", group);
         name.pop_back();
         names.push_back(std::move(name));

@@ -216,7 +216,8 @@ Info checked_info(const File::State& state, const Handle& dataset, const std::st
     const std::uint64_t unit = H5Tget_size(type.id());
     if (layout == H5D_CHUNKED) {
         std::vector<hsize_t> chunk(info.shape.size());
-        const int rank = H5Pget_chunk(properties.id(), static_cast<int>(chunk.size()), chunk.data());
+        const int rank =
+            H5Pget_chunk(properties.id(), static_cast<int>(chunk.size()), chunk.data());
         info.chunk.assign(chunk.begin(), chunk.end());
         const std::uint64_t bytes = product(info.chunk, unit);
         if (rank != static_cast<int>(chunk.size()) || bytes == 0 || bytes > largest_chunk) {
@@ -226,7 +227,7 @@ Info checked_info(const File::State& state, const Handle& dataset, const std::st
     const std::uint64_t bytes = product(info.shape, unit);
     const std::uint64_t room = state.bytes();
     if (bytes / (deflate != 0 ? deflate_limit : 1) > room) {
-        state.reject(name, "claims shape {} of {} bytes each, but the file has {} bytes; is it cut?",
+        state.reject(name, "claims {} values of {} bytes, but the file has {} bytes; is it cut?",
                      name_of(info.shape), unit, room);
     }
     return info;

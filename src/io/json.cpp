@@ -50,8 +50,8 @@ public:
         // nlohmann's sentence starts with "[json.exception…] ".
         const std::string text = error.what();
         const std::size_t end = text.find("] ");
-        fail(ExitCode::bad_data, "{}: not JSON at byte {} near \"{}\": {}", origin_, position, token,
-             end == std::string::npos ? text : text.substr(end + 2));
+        fail(ExitCode::bad_data, "{}: not JSON at byte {} near \"{}\": {}", origin_, position,
+             token, end == std::string::npos ? text : text.substr(end + 2));
     }
 
 private:
@@ -96,7 +96,7 @@ std::size_t utf8_length(std::string_view text) {
         return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
     };
     const unsigned first = byte(0);
-    const std::size_t length = first < 0x80                      ? 1
+    const std::size_t length = first < 0x80                     ? 1
                                : first >= 0xC2 && first <= 0xDF ? 2
                                : first >= 0xE0 && first <= 0xEF ? 3
                                : first >= 0xF0 && first <= 0xF4 ? 4

@@ -22,8 +22,7 @@ public:
     Json(std::nullptr_t) {}
     Json(bool value) : value_(value) {}
     template <std::integral T>
-        requires(!std::same_as<T, bool>)
-    Json(T value) : value_(static_cast<std::int64_t>(value)) {}
+    requires(!std::same_as<T, bool>) Json(T value) : value_(static_cast<std::int64_t>(value)) {}
     template <std::floating_point T>
     Json(T value) : value_(static_cast<double>(value)) {}
     Json(const char* text) : value_(std::string(text)) {}
@@ -59,9 +58,9 @@ public:
     const Json* find(std::string_view key) const;  ///< nullptr if this object has no such key
     const Json& at(std::string_view key) const;    ///< Error(bad_data) if it has not
     const Json& at(std::size_t index) const;
-    Json& operator[](std::string_view key);        ///< adds null at the end; null becomes object
-    void push(Json item);                          ///< null becomes array
-    std::size_t size() const;                      ///< items or members; 0 otherwise
+    Json& operator[](std::string_view key);  ///< adds null at the end; null becomes object
+    void push(Json item);                    ///< null becomes array
+    std::size_t size() const;                ///< items or members; 0 otherwise
 
     /// One line, or with `indent` spaces per level. Doubles read back to the same bits; NaN and
     /// infinities are null, since JSON has no such numbers; invalid UTF-8 becomes U+FFFD.

@@ -19,7 +19,7 @@ void publish_text(const std::string& path, std::string_view text);
 /// Error(io) if `final_path` is there and not empty.
 void publish_directory(const std::string& temporary, const std::string& final_path);
 
-void fsync_path(const std::string& path);  ///< a file or a directory; Error(io)
+void fsync_path(const std::string& path);        ///< a file or a directory; Error(io)
 void make_directories(const std::string& path);  ///< with parents; Error(io)
 void write_text_and_fsync(const std::string& path, std::string_view text);  ///< in place
 std::string read_text(const std::string& path);  ///< Error(missing_input), Error(io)

@@ -76,8 +76,8 @@ void check_version(const Json& manifest, const std::string& path) {
     const std::int64_t version = manifest.at("format_version").as_int();
     if (version > format_version) {
         fail(ExitCode::bad_data,
-             "{}: format_version {} is newer than {}, the newest this program reads; use the program "
-             "that wrote it ({})",
+             "{}: format_version {} is newer than {}, the newest this program reads; use the "
+             "program that wrote it ({})",
              path, version, format_version, manifest.at("code_version").as_string());
     }
 }
@@ -114,7 +114,9 @@ void remove_all(const std::string& path) {
 }  // namespace
 
 CheckpointStore::CheckpointStore(std::string run_directory, std::int64_t keep)
-    : run_(std::move(run_directory)), root_(run_ + "/ckpt"), keep_(std::max<std::int64_t>(1, keep)) {}
+    : run_(std::move(run_directory)),
+      root_(run_ + "/ckpt"),
+      keep_(std::max<std::int64_t>(1, keep)) {}
 
 std::string CheckpointStore::step_directory(std::int64_t step) const {
     return fmt::format("{}/{}{:08}", root_, step_prefix, step);
@@ -151,7 +153,8 @@ void CheckpointStore::save(Backend& backend, std::int64_t step,
         }
         // Its name is given up before the new one is complete, but as a checkpoint it was lost.
         std::error_code error;
-        fs::rename(final_directory, fmt::format("{}/{}broken-{}", root_, temporary_prefix, step), error);
+        const std::string aside = fmt::format("{}/{}broken-{}", root_, temporary_prefix, step);
+        fs::rename(final_directory, aside, error);
         if (error) {
             fail(ExitCode::io, "{}: is damaged and cannot be replaced: {}", final_directory,
                  error.message());

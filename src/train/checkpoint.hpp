@@ -28,8 +28,8 @@ public:
 
     struct Loaded {
         std::int64_t step;
-        std::string directory;   // for load()
-        Json state;              // what save() was given
+        std::string directory;  // for load()
+        Json state;             // what save() was given
         Provenance provenance;
     };
     /// The newest step whose manifest agrees with the sizes and SHA-256 of its files, whatever

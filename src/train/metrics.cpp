@@ -230,10 +230,10 @@ void MetricsWriter::truncate_after(std::int64_t step) {
 /// that a kill has torn; it is dropped.
 std::string MetricsWriter::take_lines(const std::string& text, std::int64_t step) {
     std::string kept;
-    std::size_t begin = 0;
     std::size_t number = 1;
-    for (std::size_t end = 0; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
-        const std::string line = text.substr(begin, end - begin);
+    for (std::size_t at = 0, end = 0; (end = text.find('\n', at)) != std::string::npos;
+         at = end + 1) {
+        const std::string line = text.substr(at, end - at);
         const Json row = Json::parse(line, fmt::format("{}:{}", log_path_, number++));
         if (row.at("step").as_int() > step) {
             continue;

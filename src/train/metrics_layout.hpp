@@ -20,8 +20,8 @@ struct Axis {
 
 struct Column {
     std::string name;
-    std::string units;      // "1", "nat per token", "s"
-    std::string long_name;  // for the axis of a plot
+    std::string units;              // "1", "nat per token", "s"
+    std::string long_name;          // for the axis of a plot
     h5::Type type = h5::Type::f64;  // or i64
     std::vector<Axis> axes = {};    // none: one number per row
 };
@@ -33,7 +33,7 @@ struct ColumnGroup {
     std::vector<Column> columns;
 };
 
-std::uint64_t width_of(const Column& column);  ///< numbers per row
+std::uint64_t width_of(const Column& column);   ///< numbers per row
 std::string step_of(const std::string& group);  ///< path of the group's dimension scale
 
 /// A file with all groups and no rows. Errors: io.

@@ -6,6 +6,8 @@
 #include <array>
 #include <cstdlib>
 #include <ctime>
+#include <fstream>
+#include <sstream>
 
 #include "core/log.hpp"
 
@@ -26,6 +28,21 @@ std::string host_name() {
 std::string job_id() {
     const char* id = std::getenv("SLURM_JOB_ID");
     return id != nullptr ? id : "";
+}
+
+std::string start_ticks(long pid) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+    std::string line;
+    std::getline(file, line);
+    const std::size_t name_end = line.rfind(')');  // the name may have blanks and brackets itself
+    if (name_end == std::string::npos) {
+        return "";
+    }
+    std::istringstream fields(line.substr(name_end + 1));
+    std::string field;
+    for (int i = 3; i <= 22 && fields >> field; ++i) {  // man 5 proc: state is field 3, starttime 22
+    }
+    return field;
 }
 
 std::string utc_time() {

@@ -11,17 +11,18 @@ namespace lrd {
 /// The directory of a run, held by one job at a time. Rank 0 alone makes one.
 class RunDirectory {
 public:
-    /// Makes the directory and takes `.lock` (host, pid, job, heartbeat). HDF5's own locks do not
-    /// keep a second writer out where sites switch them off. A lock is stale, and taken over with
-    /// a notice, if its process is gone on this host, or its heartbeat is 10 minutes old. Errors:
-    /// busy, naming the holder; io.
+    /// Makes the directory and takes `.lock` (host, pid, job, restart, heartbeat). HDF5's own locks
+    /// do not keep a second writer out where sites switch them off. A lock is stale, and taken over
+    /// with a notice, if its process is gone from this host, or was on another host and its
+    /// heartbeat is 10 minutes old. Errors: busy, naming the holder; io.
     explicit RunDirectory(std::string path);
     ~RunDirectory();
     RunDirectory(const RunDirectory&) = delete;
     RunDirectory& operator=(const RunDirectory&) = delete;
 
     const std::string& path() const { return path_; }
-    void heartbeat() const;  ///< at most one touch per second
+    /// Tells others that we live, at most every 10 s. Error(busy) if another job took the lock over.
+    void heartbeat() const;
 
     /// status.json: what batch scripts read besides the exit code.
     struct Status {
@@ -34,9 +35,12 @@ public:
     static void write_status(const std::string& path, const Status& status);
 
 private:
-    void take_lock();
+    bool make_lock();
+    void take_over();
+    bool is_ours() const;
 
     std::string path_, lock_;
+    int file_ = -1;  // stays open: it knows whether the lock is still ours
     mutable double touched_ = 0.0;
 };
 

@@ -200,6 +200,9 @@ void Run::start_or_resume() {
         first_values();
         trainer_->measure_tap_variance();
     }
+    if (progress_.step >= config_.train.steps && found) {
+        return;  // complete: nothing is written
+    }
     open_metrics();
     if (!found) {
         save();

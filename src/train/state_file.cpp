@@ -141,8 +141,8 @@ void read_state_file(Backend& backend, const std::string& path,
     const std::int64_t version = file.attribute_int("/", "format_version");
     if (version > format_version) {
         fail(ExitCode::bad_data,
-             "{}: format_version {} is newer than {}, the newest this program reads; use the program "
-             "that wrote it ({})",
+             "{}: format_version {} is newer than {}, the newest this program reads; use the "
+             "program that wrote it ({})",
              path, version, format_version, file.attribute_text("/", "code_version"));
     }
     for (const NamedTensor& tensor : tensors) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Tensors in one HDF5 file, each compared after writing with a hash taken before: HDF5 has been seen
-// to close a file on a full disk with success and zeros inside.
+// Tensors in one HDF5 file, each compared after writing with a hash taken before: HDF5 has been
+// seen to close a file on a full disk with success and zeros inside.
 #pragma once
 
 #include <cstdint>
@@ -32,9 +32,9 @@ struct Provenance {
 
 using TensorHashes = std::map<std::string, std::string>;  // path → xxh3-128, 32 hex digits
 
-/// Writes `file` (format of HDF5 1.10, fletcher32) with `state` and `provenance` as attributes of the
-/// root, closes it, fsyncs it, opens it again and compares each tensor. The file is left unpublished.
-/// Errors: io for anything that did not reach the file, with the tensor's name.
+/// Writes `file` (format of HDF5 1.10, fletcher32) with `state` and `provenance` as attributes of
+/// the root, closes it, fsyncs it, opens it again and compares each tensor. To publish it is left
+/// to the caller. Errors: io for anything that did not reach the file, with the tensor's name.
 TensorHashes write_state_file(Backend& backend, const std::string& file,
                               std::span<const NamedTensor> tensors, const Json& state,
                               const Provenance& provenance);

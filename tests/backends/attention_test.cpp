@@ -4,8 +4,8 @@
 namespace lrd::test {
 namespace {
 
-using reference::Heads;
 using reference::absolute;
+using reference::Heads;
 
 /// Per element, the sums of absolute values behind y, lse and d_qkv. A score s is known to
 /// ulp·size(s), which changes p = exp(s − lse) by that fraction of it: the factor 1 + size.
@@ -82,7 +82,8 @@ protected:
         const View lse = put_lse(Matrix(s.B * s.H, s.T, std::nan("")), s);
         backend().attention(y, lse, at_qkv, shape);
         expect_close("y " + name, Op::attention, get(y).data, want.y.data, sizes.y.data, K);
-        expect_close("lse " + name, Op::attention, get_vector(lse), want.lse.data, sizes.lse.data, K);
+        expect_close("lse " + name, Op::attention, get_vector(lse), want.lse.data, sizes.lse.data,
+                     K);
 
         const View d_qkv = out_stored(N, 3 * width);
         backend().attention_backward(d_qkv, put_stored(d_y), put_stored(want.y),

@@ -86,6 +86,6 @@ inline std::string case_name(const ::testing::TestParamInfo<BackendCase>& info) 
 
 }  // namespace lrd::test
 
-#define LRD_ON_EVERY_BACKEND(Suite)                                                           \
+#define LRD_ON_EVERY_BACKEND(Suite)                                                              \
     INSTANTIATE_TEST_SUITE_P(Backends, Suite, ::testing::ValuesIn(::lrd::test::backend_cases()), \
                              ::lrd::test::case_name)

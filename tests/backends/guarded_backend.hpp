@@ -28,7 +28,8 @@ public:
         LRD_CHECK(depth_ == 0, "memory allocated inside of {}", op_);
         const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
         const std::size_t whole = bytes == 0 ? page : (bytes + page - 1) / page * page;
-        void* data = mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        void* data =
+            mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         LRD_CHECK(data != MAP_FAILED, "mmap of {} bytes", whole);
         std::memset(data, 0xFF, whole);
         const auto start = reinterpret_cast<std::uintptr_t>(data);

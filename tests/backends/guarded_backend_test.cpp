@@ -25,10 +25,11 @@ struct GuardedBackendTest : ::testing::Test {
     template <class F>
     static int signal_of(F f) {
         return in_child([&] {
-            std::signal(SIGSEGV, SIG_DFL);  // a sanitizer would turn it into an exit code
-            f();
-            return 0;
-        }).signal;
+                   std::signal(SIGSEGV, SIG_DFL);  // a sanitizer would turn it into an exit code
+                   f();
+                   return 0;
+               })
+            .signal;
     }
     static int read(const View& view) {
         return signal_of([&] {
@@ -36,7 +37,9 @@ struct GuardedBackendTest : ::testing::Test {
             (void)value;
         });
     }
-    static int write(const View& view) { return signal_of([&] { *view.f32() = 1.0F; }); }
+    static int write(const View& view) {
+        return signal_of([&] { *view.f32() = 1.0F; });
+    }
 };
 
 TEST_F(GuardedBackendTest, UploadOpAndDownloadWork) {

@@ -102,7 +102,8 @@ TEST_P(HeadLossTest, EveryShapeAndTemperature) {
         for (const std::size_t R : {1U, 3U, 31U, 33U, 130U}) {
             const Ids labels = labels_with_padding(R, V);
             for (const double tau : {1.0, 2.0, 3.5}) {
-                check(fmt::format("V{} R{} tau {}", V, R, tau), random(R, V, 3.0), random(R, V, 3.0), labels, {tau, 0.75, 0.5, 0.125});
+                check(fmt::format("V{} R{} tau {}", V, R, tau), random(R, V, 3.0),
+                      random(R, V, 3.0), labels, {tau, 0.75, 0.5, 0.125});
             }
         }
     }
@@ -140,7 +141,7 @@ TEST_P(HeadLossTest, OneLogitAboveAllOthers) {
     z_t(1, 256) = 90.0;  // the other way round
     z_s(2, 9) = 90.0;    // both, of the same
     z_t(2, 9) = 90.0;
-    z_s(3, 0) = 300.0;   // of different words; exp(−300) is 0 in fp32
+    z_s(3, 0) = 300.0;  // of different words; exp(−300) is 0 in fp32
     z_t(3, 1) = 300.0;
     check("peaks", rounded(z_s), rounded(z_t), {3, 256, 9, 2}, {1.0, 1.0, 1.0, 1.0});
 }

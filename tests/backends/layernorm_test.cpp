@@ -27,9 +27,9 @@ protected:
             const double change = 1.0 + std::sqrt(squares) * result.rstd[i];
             out.rstd[i] = result.rstd[i] * change;
             for (std::size_t j = 0; j < size_h.cols; ++j) {
-                out.x_hat(i, j) =
-                    (size_h(i, j) + out.mean[i] +
-                     std::fabs(result.h(i, j) - result.mean[i]) * change) * result.rstd[i];
+                out.x_hat(i, j) = (size_h(i, j) + out.mean[i] +
+                                   std::fabs(result.h(i, j) - result.mean[i]) * change) *
+                                  result.rstd[i];
             }
         }
         return out;
@@ -52,8 +52,8 @@ protected:
         backend().layernorm(args);
 
         const auto want = reference::layernorm(x, residual, gamma, beta);
-        const Matrix size_h = residual.empty() ? absolute(x)
-                                               : reference::add(absolute(x), absolute(residual));
+        const Matrix size_h =
+            residual.empty() ? absolute(x) : reference::add(absolute(x), absolute(residual));
         const Size size = size_of_terms(size_h, want);
         Matrix size_y(size.x_hat);
         for (std::size_t i = 0; i < N; ++i) {
@@ -64,8 +64,10 @@ protected:
         const double K = static_cast<double>(C);
         const std::string shape =
             fmt::format("{}x{}{}", N, C, residual.empty() ? "" : " with residual");
-        expect_close("mean " + shape, Op::layernorm, get_vector(args.mean), want.mean, size.mean, K);
-        expect_close("rstd " + shape, Op::layernorm, get_vector(args.rstd), want.rstd, size.rstd, K);
+        expect_close("mean " + shape, Op::layernorm, get_vector(args.mean), want.mean, size.mean,
+                     K);
+        expect_close("rstd " + shape, Op::layernorm, get_vector(args.rstd), want.rstd, size.rstd,
+                     K);
         expect_close("y " + shape, Op::layernorm, get(args.y).data, want.y.data, size_y.data, K);
         if (!residual.empty()) {
             expect_close("h " + shape, Op::elementwise, get(args.h).data, want.h.data, size_h.data);
@@ -108,8 +110,7 @@ protected:
                 size_h(i, j) += forward.rstd[i] * (g + mean + size.x_hat(i, j) * dot);
             }
         }
-        const std::string shape =
-            fmt::format("{}x{}{}", N, C, frozen ? " frozen" : "");
+        const std::string shape = fmt::format("{}x{}{}", N, C, frozen ? " frozen" : "");
         expect_close("d_h " + shape, Op::layernorm_backward, get(args.d_h).data,
                      plus(before.data, want.d_h.data), size_h.data, static_cast<double>(C));
         if (!frozen) {
@@ -142,7 +143,9 @@ TEST_P(LayerNormTest, ForwardOfConstantRows) {
     check_forward(Matrix(3, 48, 4.0), {});
 }
 
-TEST_P(LayerNormTest, ForwardWithAMeanFarAboveTheSpread) { check_forward(random(5, 48, 1.0, 512.0), {}); }
+TEST_P(LayerNormTest, ForwardWithAMeanFarAboveTheSpread) {
+    check_forward(random(5, 48, 1.0, 512.0), {});
+}
 
 TEST_P(LayerNormTest, Backward) {
     for (const std::size_t N : {1U, 3U, 31U, 33U, 130U}) {

@@ -101,9 +101,9 @@ protected:
 constexpr Layout whole{}, turned{true, false}, slice{false, true}, turned_slice{true, true};
 
 TEST_P(MatmulTest, OddAndTailShapes) {
-    for (const std::size_t rows : {1, 3, 31, 33, 130}) {
-        for (const std::size_t inner : {1, 5, 48, 768}) {
-            for (const std::size_t cols : {1, 5, 48, 257}) {
+    for (const std::size_t rows : {1U, 3U, 31U, 33U, 130U}) {
+        for (const std::size_t inner : {1U, 5U, 48U, 768U}) {
+            for (const std::size_t cols : {1U, 5U, 48U, 257U}) {
                 const bool odd = (rows + inner + cols) % 2 != 0;
                 const Case c = make_case(random(rows, inner), random(inner, cols), odd, !odd);
                 check(c, whole, whole, whole);
@@ -137,7 +137,7 @@ TEST_P(MatmulTest, EveryLayoutOfAllThree) {
             if (with_bias && accumulate) {
                 continue;  // not in the contract
             }
-            for (const std::size_t inner : {1, 19}) {
+            for (const std::size_t inner : {1U, 19U}) {
                 const Case c = make_case(random(7, inner), random(inner, 5), with_bias, accumulate);
                 for (const Layout a : layouts) {
                     for (const Layout b : layouts) {

@@ -12,8 +12,8 @@ class OptimiserTest : public BackendTest {
 protected:
     /// Two steps, so that the second starts from moments that the first has made.
     void check_adamw(const std::string& what, Vector p, const Vector& grad, AdamWStep step) {
-        const reference::AdamW same{step.lr,           step.beta1,       step.beta2,
-                                    step.eps,          step.weight_decay, step.correction1,
+        const reference::AdamW same{step.lr,          step.beta1,        step.beta2,
+                                    step.eps,         step.weight_decay, step.correction1,
                                     step.correction2, step.grad_scale};
         const std::size_t n = p.size();
         Vector m = random_vector(n, 0.1), v = absolute(random_vector(n, 0.1));

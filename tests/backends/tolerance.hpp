@@ -17,20 +17,20 @@ namespace lrd::test {
 enum class Precision { fp32, bf16 };
 
 enum class Op {
-    exact,                // copies, embed, zeros of padding
-    product,              // matmul, grouped_matmul
-    elementwise,          // add, add_positions, clone gradient
-    column_sum,           // column_sums, embed_backward, add_positions_backward, d_gamma, d_beta
-    total,                // sums over whole arrays: sum, sum_squares, clone sum, moments
-    gelu,                 // and its backward
+    exact,        // copies, embed, zeros of padding
+    product,      // matmul, grouped_matmul
+    elementwise,  // add, add_positions, clone gradient
+    column_sum,   // column_sums, embed_backward, add_positions_backward, d_gamma, d_beta
+    total,        // sums over whole arrays: sum, sum_squares, clone sum, moments
+    gelu,         // and its backward
     layernorm,
     layernorm_backward,
-    attention,            // and lse
+    attention,  // and lse
     attention_backward,
-    loss,                 // kd, lm: magnitude is relative to max(1, |logit|)
-    loss_gradient,        // of soft-max losses: magnitude from the probabilities
-    optimiser,            // adamw, sgd
-    logits,               // of a whole model, K = 0: magnitude max(1, |logit|)
+    loss,           // kd, lm: magnitude is relative to max(1, |logit|)
+    loss_gradient,  // of soft-max losses: magnitude from the probabilities
+    optimiser,      // adamw, sgd
+    logits,         // of a whole model, K = 0: magnitude max(1, |logit|)
 };
 
 struct Tolerance {
@@ -51,7 +51,8 @@ inline Tolerance tolerance(Op op, Precision precision) {
         case Op::layernorm: return fp32 ? Tolerance{1, 4, 0} : Tolerance{1, 4, ulp};
         case Op::layernorm_backward: return fp32 ? Tolerance{1, 4, 0} : Tolerance{1, 4, ulp};
         case Op::attention: return fp32 ? Tolerance{1, 4, 0} : Tolerance{1, stored, ulp};
-        case Op::attention_backward: return fp32 ? Tolerance{1, 4, 0} : Tolerance{1, 4 * stored, ulp};
+        case Op::attention_backward:
+            return fp32 ? Tolerance{1, 4, 0} : Tolerance{1, 4 * stored, ulp};
         case Op::loss: return {0, 4, 0};
         case Op::loss_gradient: return fp32 ? Tolerance{0, 4, 0} : Tolerance{0, 4, ulp};
         case Op::optimiser: return {0, 4, 0};
@@ -65,7 +66,8 @@ inline double bound(Op op, Precision precision, double K, double magnitude, doub
     const Tolerance t = tolerance(op, precision);
     const double unit = std::ldexp(1.0, -22);
     const double floor = op == Op::exact ? 0.0 : 1e-37;
-    return (t.per_term * K + t.constant) * unit * magnitude + t.store * std::fabs(reference) + floor;
+    return (t.per_term * K + t.constant) * unit * magnitude + t.store * std::fabs(reference) +
+           floor;
 }
 
 }  // namespace lrd::test

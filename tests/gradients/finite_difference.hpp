@@ -18,8 +18,7 @@ namespace lrd::test {
 using reference::Vector;
 
 /// d/ds f(x + s·direction) at 0, fourth order: (8(f₁ − f₋₁) − (f₂ − f₋₂)) / 12h.
-inline double slope(const std::function<double(const Vector&)>& f,
-                    const Vector& x,
+inline double slope(const std::function<double(const Vector&)>& f, const Vector& x,
                     const Vector& direction) {
     constexpr double h = 1e-3;
     const auto at = [&](double s) {
@@ -33,10 +32,8 @@ inline double slope(const std::function<double(const Vector&)>& f,
 }
 
 /// A component far below the largest one is held to 1e-9 of the largest: differences know no more.
-inline void expect_gradient(const std::string& what,
-                            const std::function<double(const Vector&)>& f,
-                            const Vector& x,
-                            const Vector& gradient) {
+inline void expect_gradient(const std::string& what, const std::function<double(const Vector&)>& f,
+                            const Vector& x, const Vector& gradient) {
     ASSERT_EQ(x.size(), gradient.size()) << what;
     double largest = 0.0;
     for (const double g : gradient) {

@@ -61,7 +61,9 @@ TEST_P(StudentGradient, IsTheSlopeAlongRandomDirections) {
         distill(sizes, setting.losses, student, teacher, batch, variance).gradient;
     ASSERT_EQ(gradient.size(), student.size());
     std::uint32_t seed = 100;
-    for (auto& [name, value] : student) {
+    for (auto& entry : student) {
+        const std::string& name = entry.first;
+        Matrix& value = entry.second;
         const Vector start = value.data;
         const auto loss = [&](const Vector& x) {
             value.data = x;

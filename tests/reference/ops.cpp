@@ -167,8 +167,8 @@ double round_to_bf16(double x) {
         return x;
     }
     int exponent = 0;
-    std::frexp(x, &exponent);                        // |x| in [2^(e−1), 2^e)
-    const int unit = std::max(exponent - 8, -133);   // 8 significant bits; subnormals below 2^−126
+    std::frexp(x, &exponent);                       // |x| in [2^(e−1), 2^e)
+    const int unit = std::max(exponent - 8, -133);  // 8 significant bits; subnormals below 2^−126
     const double rounded = std::ldexp(std::nearbyint(std::ldexp(x, -unit)), unit);
     const double largest = std::ldexp(255.0, 120);
     return std::fabs(rounded) > largest ? std::copysign(INFINITY, x) : rounded;

@@ -19,10 +19,10 @@ Matrix gelu(const Matrix& x);  // x/2·(1 + tanh(sqrt(2/π)·(x + 0.044715·x³)
 Matrix gelu_backward(const Matrix& d_y, const Matrix& x);
 
 // ---- embedding
-Matrix embed(const Matrix& table, const Ids& ids);                            // (V,K) → (N,K)
-Matrix embed_backward(const Matrix& d_x, const Ids& ids, std::size_t V);      // (N,K) → (V,K)
-Matrix add_positions(const Matrix& x, const Matrix& positions);               // (B·T,C) + (T,C)
-Matrix add_positions_backward(const Matrix& d_x, std::size_t T);              // (B·T,C) → (T,C)
+Matrix embed(const Matrix& table, const Ids& ids);                        // (V,K) → (N,K)
+Matrix embed_backward(const Matrix& d_x, const Ids& ids, std::size_t V);  // (N,K) → (V,K)
+Matrix add_positions(const Matrix& x, const Matrix& positions);           // (B·T,C) + (T,C)
+Matrix add_positions_backward(const Matrix& d_x, std::size_t T);          // (B·T,C) → (T,C)
 
 // ---- layer norm over rows, biased variance, eps 1e-5
 struct LayerNormResult {
@@ -46,8 +46,8 @@ struct AttentionResult {
     Matrix y;    // (B·T, H·D)
     Matrix lse;  // (B·H, T)
 };
-AttentionResult attention(const Matrix& qkv, Heads shape);                        // (B·T, 3·H·D)
-Matrix attention_backward(const Matrix& d_y, const Matrix& qkv, Heads shape);    // (B·T, 3·H·D)
+AttentionResult attention(const Matrix& qkv, Heads shape);                     // (B·T, 3·H·D)
+Matrix attention_backward(const Matrix& d_y, const Matrix& qkv, Heads shape);  // (B·T, 3·H·D)
 
 // ---- losses
 struct HeadLossResult {

@@ -78,8 +78,7 @@ TEST_F(Checkpoint, ManifestHoldsDigestsThatOthersCompute) {
     EXPECT_EQ(file.at("size").as_int(),
               static_cast<std::int64_t>(fs::file_size(step(7) + "/state.h5")));
     const std::string path = "/students/lrc/optim/v/ln_f.weight";
-    const std::vector<float> values =
-        h5::File::open(step(7) + "/state.h5").read<float>(path, {7});
+    const std::vector<float> values = h5::File::open(step(7) + "/state.h5").read<float>(path, {7});
     EXPECT_EQ(manifest.at("tensors").at(path).as_string(), xxh3_128(values.data(), 28));
     EXPECT_EQ(manifest.at("tensors").size(), state.tensors.size());
     EXPECT_EQ(manifest.at("step").as_int(), 7);

@@ -8,7 +8,8 @@ namespace lrd::test {
 
 inline std::vector<ColumnGroup> example_groups() {
     return {
-        {"/train", {{"tokens", "1", "tokens seen", h5::Type::i64}, {"time_s", "s", "wall-clock time"}}},
+        {"/train",
+         {{"tokens", "1", "tokens seen", h5::Type::i64}, {"time_s", "s", "wall-clock time"}}},
         {"/students/lrc/train",
          {{"loss", "nat per token", "training loss"}, {"lr", "1", "learning rate"}}},
         {"/students/lrc/taps",

@@ -51,7 +51,8 @@ TEST_F(Metrics, RowsArriveInBothFiles) {
     writer.flush();
     const h5::File file = h5::File::open(directory / "metrics.h5");
     EXPECT_EQ(steps(), (Steps{1, 2, 3}));
-    EXPECT_EQ(file.read<double>("/students/lrc/train/loss"), (std::vector<double>{1, 0.5, 1.0 / 3}));
+    EXPECT_EQ(file.read<double>("/students/lrc/train/loss"),
+              (std::vector<double>{1, 0.5, 1.0 / 3}));
     EXPECT_TRUE(std::isnan(file.read<double>("/students/lrc/train/lr").at(0)));  // left out
     EXPECT_EQ(file.read<std::int64_t>("/train/tokens"), (Steps{1024, 2048, 3072}));
     EXPECT_EQ(file.info("/students/lrc/taps/loss_clone_tap").shape, (h5::Shape{3, 3, 2}));

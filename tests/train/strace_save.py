@@ -29,7 +29,7 @@ def record(program, run, step):
     with open(log) as lines:
         for line in lines:
             by_fd = re.search(r"(\w+)\(\d+<([^>]*)>.*\) += (-?\d+)", line)
-            moved = re.search(r"(rename)\w*\((?:.*?)\"([^\"]*)\".*\"([^\"]*)\".*\) += (-?\d+)", line)
+            moved = re.search(r'(rename)\w*\(.*?"([^"]*)".*"([^"]*)".*\) += (-?\d+)', line)
             if moved:
                 events.append((moved[1], os.path.relpath(moved[2], run),
                                os.path.relpath(moved[3], run), int(moved[4])))

@@ -23,16 +23,14 @@ Texts cut(std::string_view text, DocumentRule rule) {
     return texts;
 }
 
-Texts texts_of(const Split& split) {
-    return {split.documents.begin(), split.documents.end()};
-}
+Texts texts_of(const Split& split) { return {split.documents.begin(), split.documents.end()}; }
 
 /// `count` paragraphs of different lengths with blank lines between.
 std::string paragraphs(int count) {
     std::string text;
     for (int i = 0; i < count; ++i) {
-        text += "paragraph " + std::to_string(i) + std::string(static_cast<std::size_t>(i % 7), '.') +
-                "\nsecond line\n\n";
+        text += "paragraph " + std::to_string(i) +
+                std::string(static_cast<std::size_t>(i % 7), '.') + "\nsecond line\n\n";
     }
     return text;
 }
@@ -48,7 +46,8 @@ TEST(Documents, BlankLinesBelongToTheDocumentBeforeThem) {
 }
 
 TEST(Documents, WikitextIsCutAtTitlesBetweenBlankLines) {
-    const std::string first = " \n = One = \n \n text\n = not a title = \n text\n \n = = Section = = \n \n x\n \n";
+    const std::string first =
+        " \n = One = \n \n text\n = not a title = \n text\n \n = = Section = = \n \n x\n \n";
     const std::string second = " \n = Two = \n \n y\n";
     EXPECT_EQ(cut(first + second, DocumentRule::wikitext), (Texts{first, second}));
     EXPECT_EQ(cut(" = One = \n\nx\n", DocumentRule::wikitext), (Texts{" = One = \n\nx\n"}));
@@ -99,8 +98,9 @@ TEST(Corpus, AutoDecidesByFile) {
     EXPECT_EQ(count(Corpus({dir / "plain"}, DocumentRule::automatic, {{"val", "0"}})), 1U);
     EXPECT_EQ(count(Corpus({dir / "plain"}, DocumentRule::automatic, {{"val", "0.01"}})), 2U);
     write_text_and_fsync(dir / "other", "d\n\ne\n");
-    EXPECT_EQ(count(Corpus({dir / "plain", dir / "other"}, DocumentRule::automatic, {{"val", "0.01"}})),
-              1U);  // one of the two files is val
+    EXPECT_EQ(
+        count(Corpus({dir / "plain", dir / "other"}, DocumentRule::automatic, {{"val", "0.01"}})),
+        1U);  // one of the two files is val
     const Corpus both({dir / "wiki", dir / "plain"}, DocumentRule::automatic, {});
     EXPECT_EQ(count(both), 3U);
     EXPECT_EQ(both.splits()[0].rule, "file+wikitext");

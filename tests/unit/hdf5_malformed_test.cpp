@@ -2,6 +2,8 @@
 // Files that once crashed HDF5, each walked whole in a forked child as `lrd inspect` would. The
 // library itself may still die on some (1.10.8 has no fix for all of them): that is why data of
 // others is only ever parsed in a child, and why our own files are digested before they are opened.
+// Seen with 1.10.8: cve-2018-13870, -16438, cve-2019-9152, cve-2021-46244 (a division by zero),
+// cve-2024-32609, -33877 and gh-4432-poc-05 end the child; the test prints those of the day.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -51,8 +53,8 @@ TEST(Hdf5Malformed, EveryFileIsAnErrorOrOpens) {
         GTEST_SKIP() << "LRD_DATA is not set; it names the folder with hdf5-malformed";
     }
     int files = 0, died = 0;
-    for (const auto& entry : std::filesystem::directory_iterator(std::string(data) +
-                                                                 "/hdf5-malformed")) {
+    for (const auto& entry :
+         std::filesystem::directory_iterator(std::string(data) + "/hdf5-malformed")) {
         if (entry.path().filename() == "COPYING") {
             continue;
         }
@@ -63,10 +65,10 @@ TEST(Hdf5Malformed, EveryFileIsAnErrorOrOpens) {
             return 0;
         });
         ++files;
-        if (outcome.signal != 0) {
+        if (outcome.signal != 0 || outcome.code == 1) {  // 1: how sanitizers end a process
             ++died;
-            std::cout << entry.path().filename() << " ended its child by signal " << outcome.signal
-                      << "\n";
+            std::cout << "the library died on " << entry.path().filename() << ", signal "
+                      << outcome.signal << "\n";
             continue;
         }
         EXPECT_TRUE(outcome.code == 0 || outcome.code == 65)

@@ -40,8 +40,8 @@ std::string write_example(const std::string& path, std::size_t rows = 40) {
 
 template <class T>
 void round_trip(File& file, const std::string& name, const Storage& storage) {
-    const std::vector<T> values = {T(0), T(1), T(100), T(7), std::numeric_limits<T>::max(),
-                                   std::numeric_limits<T>::lowest()};
+    const std::vector<T> values = {
+        T(0), T(1), T(100), T(7), std::numeric_limits<T>::max(), std::numeric_limits<T>::lowest()};
     file.write<T>(name, values, {2, 3}, storage);
     EXPECT_EQ(file.read<T>(name, {2, 3}), values) << name;
     EXPECT_EQ(file.info(name).type, type_of<T>) << name;
@@ -254,7 +254,8 @@ TEST(Hdf5, AFailedWriteIsAnErrorOfWriting) {
             return 0;
         });
         EXPECT_EQ(outcome.code, 74) << outcome.text;
-        EXPECT_NE(outcome.text.find("large.h5: cannot write /x"), std::string::npos) << outcome.text;
+        EXPECT_NE(outcome.text.find("large.h5: cannot write /x"), std::string::npos)
+            << outcome.text;
         EXPECT_NE(outcome.text.find("bytes are free"), std::string::npos) << outcome.text;
     }
 }

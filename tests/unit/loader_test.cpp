@@ -40,11 +40,17 @@ struct Counting {
         file.write(names::doc_offsets, std::vector<std::int64_t>{0, count});
         file.write(names::doc_bytes, std::vector<std::int64_t>{1});
         file.write(names::doc_words, std::vector<std::int64_t>{1});
-        const std::pair<const char*, std::int64_t> numbers[] = {
-            {names::format_version, 1}, {names::vocab_size, 60000},   {names::end_of_text, 59999},
-            {names::invalid_utf8, 0},   {names::n_documents, 1},      {names::n_tokens, count},
-            {names::max_id, first + count - 1}, {names::bytes, 1},    {names::words, 1},
-            {names::shard, index},      {names::shards, shards}};
+        const std::pair<const char*, std::int64_t> numbers[] = {{names::format_version, 1},
+                                                                {names::vocab_size, 60000},
+                                                                {names::end_of_text, 59999},
+                                                                {names::invalid_utf8, 0},
+                                                                {names::n_documents, 1},
+                                                                {names::n_tokens, count},
+                                                                {names::max_id, first + count - 1},
+                                                                {names::bytes, 1},
+                                                                {names::words, 1},
+                                                                {names::shard, index},
+                                                                {names::shards, shards}};
         for (const auto& [key, value] : numbers) {
             file.set_attribute("/", key, value);
         }

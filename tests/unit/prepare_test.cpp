@@ -154,8 +154,7 @@ TEST(Prepare, LosesNothingThatIsThere) {
     changed.val = "0";
     changed.splits.clear();
     run(changed);
-    EXPECT_EQ(names_in(one.options.out),
-              (std::vector<std::string>{"tokenizer", "train-00000.h5"}));
+    EXPECT_EQ(names_in(one.options.out), (std::vector<std::string>{"tokenizer", "train-00000.h5"}));
     EXPECT_EQ(names_in(one.dir.path()), (std::vector<std::string>{"out", "story.txt"}));
 
     write_text_and_fsync(one.options.out + "/thesis.tex", "work of years");

@@ -168,10 +168,9 @@ void rewrite(const std::string& path, const std::function<void(Content&)>& chang
     std::vector<std::pair<std::string, std::string>> texts;
     {
         const h5::File file = h5::File::open(path);
-        content = {file.read<std::uint16_t>(names::tokens),
-                   file.read<std::int64_t>(names::doc_offsets),
-                   file.read<std::int64_t>(names::doc_bytes),
-                   file.read<std::int64_t>(names::doc_words)};
+        content = {
+            file.read<std::uint16_t>(names::tokens), file.read<std::int64_t>(names::doc_offsets),
+            file.read<std::int64_t>(names::doc_bytes), file.read<std::int64_t>(names::doc_words)};
         for (const std::string& key : file.attributes("/")) {
             if (key == names::split || key == names::document_rule || key == names::digest ||
                 key == names::tokenizer_sha256) {
@@ -229,8 +228,7 @@ const Damage damages[] = {
     {"truncated", [](const std::string& p) { fs::resize_file(p, fs::file_size(p) / 2); }, ""},
     {"empty", [](const std::string& p) { fs::resize_file(p, 0); }, ""},
     {"text", [](const std::string& p) { write_text_and_fsync(p, "not HDF5"); }, "HDF5"},
-    {"not_ours",
-     [](const std::string& p) { h5::File::create(p).close(); }, "not a token file"},
+    {"not_ours", [](const std::string& p) { h5::File::create(p).close(); }, "not a token file"},
     {"other_vocabulary", number(names::vocab_size, 400), "expected 300, found 400"},
     {"max_id", number(names::max_id, 300), "[0, 300), found 300"},
     {"id_in_tokens",
@@ -266,9 +264,8 @@ INSTANTIATE_TEST_SUITE_P(Shards, Damaged, testing::ValuesIn(damages),
 TEST(Shards, TokensOfAnotherTypeAreRefused) {
     test::TemporaryDirectory dir;
     write_split(dir.path(), header_of(65536), 3, 1000);
-    edit(dir / "train-00000.h5", [](h5::File& file) {
-        file.set_attribute("/", names::vocab_size, std::int64_t{70000});
-    });
+    edit(dir / "train-00000.h5",
+         [](h5::File& file) { file.set_attribute("/", names::vocab_size, std::int64_t{70000}); });
     EXPECT_ERROR(ExitCode::bad_data, "/tokens: type", TokenFiles(dir.path(), "train"));
 }
 

@@ -104,8 +104,7 @@ TEST(Utf8, EveryMaximalIllFormedPartBecomesOneReplacement) {
 TEST(Pretokenizer, CutsLikeGpt2) {
     using Pieces = std::vector<std::string>;
     EXPECT_EQ(pieces_of("Hello world"), (Pieces{"Hello", " world"}));
-    EXPECT_EQ(pieces_of("I'll don't WE'LL"),
-              (Pieces{"I", "'ll", " don", "'t", " WE", "'", "LL"}));
+    EXPECT_EQ(pieces_of("I'll don't WE'LL"), (Pieces{"I", "'ll", " don", "'t", " WE", "'", "LL"}));
     EXPECT_EQ(pieces_of("a  b   \n"), (Pieces{"a", " ", " b", "   \n"}));
     EXPECT_EQ(pieces_of("x12 34,5"), (Pieces{"x", "12", " 34", ",", "5"}));
     EXPECT_EQ(pieces_of("\n\n = A = \n"), (Pieces{"\n\n", " =", " A", " =", " \n"}));
@@ -144,7 +143,8 @@ TEST(BpeTrainer, MatchesTheTrainingVectors) {
     tokenizer.save(folder.path());
     const std::string merges = read_text(folder / "merges.txt");
     const std::string expected = read_text(dir + "/train-bpe-reference-merges.txt");
-    EXPECT_EQ(merges.substr(merges.find('\n') + 1), expected + (expected.back() == '\n' ? "" : "\n"));
+    EXPECT_EQ(merges.substr(merges.find('\n') + 1),
+              expected + (expected.back() == '\n' ? "" : "\n"));
 
     const std::string name = dir + "/train-bpe-reference-vocab.json";
     const Json reference = Json::parse(read_text(name), name);
