@@ -63,8 +63,8 @@ evaluate() {  # FILE RUN MODEL options…: scores MODEL on the test split, once
     local file=$demo/eval/$1.json
     if [ ! -s "$file" ] || [ "$2/status.json" -nt "$file" ]; then
         printf '  %-9s %s\n' "$1" "$3"
-        quietly $demo/eval/log "$lrd" eval --model "$3" --tokens $demo/tokens --split test \
-            --micro_batch 32 --json "${@:4}" --out-json "$file"
+        "$lrd" eval --model "$3" --tokens $demo/tokens --split test --json "${@:4}" >"$file.tmp"
+        mv "$file.tmp" "$file"
     fi
 }
 

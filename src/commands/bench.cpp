@@ -97,84 +97,114 @@ std::vector<std::string> bench_configs() {
     return names;
 }
 
-int bench(const BenchOptions& o, Communicator& world) {
-    const std::int64_t threads = set_threads(o.threads, world);
-    const std::unique_ptr<Backend> backend = make_backend(o.device);
-    Gpt2Config config = find_config(o.config);
-    config.T = std::max(config.T, o.context);
-    const BatchShape shape{o.micro_batch, o.context};
-    log::info("bench: {} teacher and {} student(s), {} rank(s) × {} thread(s); building …", o.config,
-              o.rank.size(), world.size(), threads);
-    Weights teacher_weights(*backend, "teacher", dense_architecture(config), Use::inference);
-    Gpt2 teacher(teacher_weights, "teacher", shape, true);
-    Students students;
-    std::vector<Initialisation> inits{{&teacher_weights, "random", 1}};
-    std::vector<const Architecture*> architectures;
-    const std::int64_t total_steps = o.steps + 2;
-    for (const std::int64_t rank : o.rank) {
-        StudentSettings s;
-        s.name = fmt::format("{}-r{}", o.form, rank);
-        s.form = o.form;
-        s.rank = {rank};
-        s.embedding_rank = o.form == "dense" ? 0 : rank;
-        students.push_back(std::make_unique<Student>(*backend, s, config, &teacher, shape, total_steps));
-        inits.push_back({&students.back()->weights, "random", 1});
-        architectures.push_back(&students.back()->weights.architecture());
-    }
-    initialise(inits, nullptr);
-    TrainSettings train;
-    train.global_batch = o.micro_batch * world.size();
-    train.micro_batch = o.micro_batch;
-    RandomTokens tokens(config.V, o.context);
-    Trainer trainer(*backend, world, train, tokens, &teacher, students);
+namespace {
 
-    trainer.step(1);  // warms up: primitives are built, pages touched
-    trainer.phases().reset();
-    trainer.phases().set_wait(true);
+/// Random teacher and students of the sizes asked for, ready to step.
+struct Setup {
+    Setup(const BenchOptions& o, Backend& backend, Communicator& world, Gpt2Config config)
+        : shape{o.micro_batch, o.context},
+          teacher_weights(backend, "teacher", dense_architecture(config), Use::inference),
+          teacher(teacher_weights, "teacher", shape, true),
+          tokens(config.V, o.context) {
+        std::vector<Initialisation> first_values{{&teacher_weights, "random", 1}};
+        for (const std::int64_t rank : o.rank) {
+            StudentSettings s;
+            s.name = fmt::format("{}-r{}", o.form, rank);
+            s.form = o.form;
+            s.rank = {rank};
+            s.embedding_rank = o.form == "dense" ? 0 : rank;
+            students.push_back(std::make_unique<Student>(backend, s, config, &teacher, shape, o.steps + 2));
+            first_values.push_back({&students.back()->weights, "random", 1});
+        }
+        initialise(first_values, nullptr);
+        TrainSettings train;
+        train.global_batch = o.micro_batch * world.size();
+        train.micro_batch = o.micro_batch;
+        trainer = std::make_unique<Trainer>(backend, world, train, tokens, &teacher, students);
+    }
+
+    /// FLOPs of a step over all ranks; each materialises for itself.
+    double flops(int ranks) const {
+        std::vector<const Architecture*> architectures;
+        double again = 0.0;
+        for (const auto& student : students) {
+            architectures.push_back(&student->weights.architecture());
+            again += forms_cost(*architectures.back()).flops;
+        }
+        return again * (ranks - 1) +
+               step_cost(architectures, &teacher_weights.architecture(), ranks, shape.rows(), shape.T).flops();
+    }
+
+    BatchShape shape;
+    Weights teacher_weights;
+    Gpt2 teacher;
+    RandomTokens tokens;
+    Students students;
+    std::unique_ptr<Trainer> trainer;
+};
+
+/// Median over steps 2, 3, … of the slowest rank's seconds; step 1 builds primitives and touches
+/// pages.
+double time_steps(Setup& setup, Backend& backend, Communicator& world, std::int64_t steps) {
+    setup.trainer->step(1);
+    setup.trainer->phases().reset();
+    setup.trainer->phases().set_wait(true);
     std::vector<double> seconds;
-    for (std::int64_t s = 2; s < 2 + o.steps; ++s) {
+    for (std::int64_t s = 2; s < 2 + steps; ++s) {
         const double start = log::now();
-        trainer.step(s);
-        backend->synchronize();
+        setup.trainer->step(s);
+        backend.synchronize();
         double time[] = {log::now() - start};
         world.all_reduce_max(time);
         seconds.push_back(time[0]);
     }
-    std::nth_element(seconds.begin(), seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2), seconds.end());
-    const double median = seconds[seconds.size() / 2];
-    Json phases = Json::object();
-    for (std::size_t i = 0; i < phase_names.size(); ++i) {
-        phases[phase_names[i]] = trainer.phases().seconds()[i] / static_cast<double>(o.steps);
-    }
-    const double products = gemm_fraction(*backend, trainer, total_steps);
-    const PartCosts cost = step_cost(architectures, &teacher_weights.architecture(), world.size(),
-                                     shape.rows(), o.context);
-    double flops = cost.flops();
-    for (const Architecture* student : architectures) {  // every rank materialises for itself
-        flops += static_cast<double>(world.size() - 1) * forms_cost(*student).flops;
-    }
-    if (world.rank() != 0) {
-        return static_cast<int>(ExitCode::done);
-    }
-    const Json json = Json::object(
-        {{"config", o.config}, {"form", o.form}, {"rank", Json(o.rank)},
-         {"micro_batch", o.micro_batch}, {"context", o.context}, {"teacher", o.teacher},
-         {"precision", o.precision}, {"device", backend->name()}, {"ranks", world.size()},
-         {"threads", threads}, {"steps", o.steps}, {"seconds_per_step", median},
-         {"tokens_per_s", static_cast<double>(trainer.tokens_per_step()) / median},
-         {"gflop_per_step", flops / 1e9}, {"gflop_per_s", flops / median / 1e9},
-         {"gemm_fraction", products}, {"peak_rss_bytes", peak_rss_bytes()}, {"phases", phases}});
-    if (o.json) {
-        fmt::print("{}\n", json.dump(2));
-        return static_cast<int>(ExitCode::done);
-    }
+    std::sort(seconds.begin(), seconds.end());
+    return seconds[seconds.size() / 2];
+}
+
+void print_table(const Json& json) {
     for (const auto& [key, value] : json.as_object()) {
         if (!value.is_object()) {
             fmt::print("{:<18} {}\n", key, value.is_string() ? value.as_string() : value.dump());
         }
     }
-    for (const auto& [key, value] : phases.as_object()) {
+    for (const auto& [key, value] : json.at("phases").as_object()) {
         fmt::print("  {:<16} {:.3f} s\n", key, value.as_double());
+    }
+}
+
+}  // namespace
+
+int bench(const BenchOptions& o, Communicator& world) {
+    const std::int64_t threads = set_threads(o.threads, world);
+    const std::unique_ptr<Backend> backend = make_backend(o.device);
+    Gpt2Config config = find_config(o.config);
+    config.T = std::max(config.T, o.context);
+    log::info("bench: {} teacher and {} student(s), {} rank(s) × {} thread(s); building …", o.config,
+              o.rank.size(), world.size(), threads);
+    Setup setup(o, *backend, world, config);
+    const double median = time_steps(setup, *backend, world, o.steps);
+    Json phases = Json::object();
+    for (std::size_t i = 0; i < phase_names.size(); ++i) {
+        phases[phase_names[i]] = setup.trainer->phases().seconds()[i] / static_cast<double>(o.steps);
+    }
+    const double products = gemm_fraction(*backend, *setup.trainer, o.steps + 2);
+    if (world.rank() != 0) {
+        return static_cast<int>(ExitCode::done);
+    }
+    const double flops = setup.flops(world.size());
+    const Json json = Json::object(
+        {{"config", o.config}, {"form", o.form}, {"rank", Json(o.rank)},
+         {"micro_batch", o.micro_batch}, {"context", o.context}, {"teacher", o.teacher},
+         {"precision", o.precision}, {"device", backend->name()}, {"ranks", world.size()},
+         {"threads", threads}, {"steps", o.steps}, {"seconds_per_step", median},
+         {"tokens_per_s", static_cast<double>(setup.trainer->tokens_per_step()) / median},
+         {"gflop_per_step", flops / 1e9}, {"gflop_per_s", flops / median / 1e9},
+         {"gemm_fraction", products}, {"peak_rss_bytes", peak_rss_bytes()}, {"phases", phases}});
+    if (o.json) {
+        fmt::print("{}\n", json.dump(2));
+    } else {
+        print_table(json);
     }
     return static_cast<int>(ExitCode::done);
 }

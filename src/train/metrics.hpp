@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Metrics: rows of named columns, in metrics.h5 for tools and in log.jsonl as its twin that no
-// crash can damage. The HDF5 file is opened, appended to and closed at each flush, since a killed process
-// would leave an open one unreadable.
+// crash can damage. The HDF5 file is opened, appended to and closed at each flush, since a killed
+// process would leave an open one unreadable.
 #pragma once
 
 #include <cstdint>

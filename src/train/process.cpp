@@ -40,7 +40,13 @@ std::string start_ticks(long pid) {
     }
     std::istringstream fields(line.substr(name_end + 1));
     std::string field;
-    for (int i = 3; i <= 22 && fields >> field; ++i) {  // man 5 proc: state is field 3, starttime 22
+    fields >> field;
+    // Killed together with its parent, a process stays a zombie where nobody collects it, as in many
+    // containers. It holds nothing any more.
+    if (field == "Z" || field == "X") {
+        return "";
+    }
+    for (int i = 4; i <= 22 && fields >> field; ++i) {  // man 5 proc: state is field 3, starttime 22
     }
     return field;
 }

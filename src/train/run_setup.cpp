@@ -210,16 +210,16 @@ void Run::start_or_resume() {
 }
 
 void Run::first_values() {
-    std::vector<Initialisation> todo;
+    std::vector<Initialisation> first;
     for (const auto& student : students_) {
         if (student->settings.start.empty()) {
             const bool scratch = !teacher_ || student->settings.init == "random";
-            todo.push_back({&student->weights, scratch ? "random" : "svd", student->settings.seed});
+            first.push_back({&student->weights, scratch ? "random" : "svd", student->settings.seed});
         }
     }
     // One rank decomposes; the others get the same bits.
     if (root()) {
-        initialise(todo, teacher_ ? &teacher_->weights() : nullptr);
+        initialise(first, teacher_ ? &teacher_->weights() : nullptr);
         for (const auto& student : students_) {
             if (!student->settings.start.empty()) {
                 const ModelLocation at = locate_model(student->settings.start);

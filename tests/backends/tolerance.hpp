@@ -53,8 +53,9 @@ inline Tolerance tolerance(Op op, Precision precision) {
         case Op::attention: return fp32 ? Tolerance{1, 4, 0} : Tolerance{1, stored, ulp};
         case Op::attention_backward:
             return fp32 ? Tolerance{1, 4, 0} : Tolerance{1, 4 * stored, ulp};
-        case Op::loss: return {0, 4, 0};
-        case Op::loss_gradient: return fp32 ? Tolerance{0, 4, 0} : Tolerance{0, 4, ulp};
+        // Rows of some thousand exponentials, summed in fp32 in any order: errors grow like a root.
+        case Op::loss: return {0, 16, 0};
+        case Op::loss_gradient: return fp32 ? Tolerance{0, 16, 0} : Tolerance{0, 16, ulp};
         case Op::optimiser: return {0, 4, 0};
         case Op::logits: return fp32 ? Tolerance{0, 420, 0} : Tolerance{0, 8 * stored, ulp};
     }

