@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/check.hpp"
+#include "io/digest.hpp"
 
 namespace lrd {
 namespace {
@@ -73,6 +74,17 @@ void load_weights(const h5::File& file, const std::string& group, Weights& weigh
         weights.backend().upload(weights.parameters().view(p), host.data());
         weights.backend().synchronize();
     }
+}
+
+std::string weights_digest(const Weights& weights) {
+    std::string digests;
+    for (const Parameter& p : weights.trained().all()) {
+        std::vector<float> host(static_cast<std::size_t>(p.size()));
+        weights.backend().download(host.data(), weights.parameters().view(p));
+        weights.backend().synchronize();
+        digests += p.name + " " + xxh3_128(host.data(), host.size() * sizeof(float)) + "\n";
+    }
+    return sha256(digests);
 }
 
 }  // namespace lrd

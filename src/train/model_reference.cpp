@@ -146,7 +146,8 @@ ModelLocation locate_model(const std::string& reference) {
     const h5::File file = h5::File::open(at.file);
     const ModelState state = read_model_state(file, student);
     at.group = "/students/" + state.student + "/model";
-    at.teacher = state.teacher;
+    at.teacher = state.sources.teacher;
+    at.teacher_digest = state.sources.teacher_digest;
     at.step = state.step;
     at.architecture = state.architecture;
     return at;
@@ -158,6 +159,10 @@ LoadedModel load_model(Backend& backend, const ModelLocation& at) {
     const auto& linears = at.architecture.linears;
     if (std::any_of(linears.begin(), linears.end(), lifted)) {
         model.teacher = std::make_unique<LoadedModel>(load_model(backend, at.teacher));
+        if (weights_digest(*model.teacher->weights) != at.teacher_digest) {
+            fail(ExitCode::bad_data, "{} is lifted from its teacher {}, whose weights have changed "
+                 "since; put the old teacher back, or distil again", at.name, at.teacher);
+        }
     }
     model.weights = std::make_unique<Weights>(
         backend, at.name, at.architecture, Use::inference,

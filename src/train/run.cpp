@@ -139,7 +139,7 @@ void Run::save() {
 }
 
 Json Run::state() const {
-    return run_state(progress_, config_.teacher.model, data_digest_, students_);
+    return run_state(progress_, sources_, students_);
 }
 
 Provenance Run::provenance() const {

@@ -40,6 +40,7 @@ private:
     void start_or_resume();
     void first_values();
     void check_same_run() const;
+    void check_sources(const Sources& before) const;
     void open_metrics();
     void print_budget() const;
 
@@ -70,7 +71,7 @@ private:
     Progress progress_;
     std::int64_t last_checkpoint_ = -1;
     double last_save_seconds_ = 0.0;
-    std::string data_digest_;
+    Sources sources_;
 };
 
 /// Rank 0 first, so that what is wrong for all is said once; then the others.

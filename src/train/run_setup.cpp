@@ -95,7 +95,7 @@ Run::Run(const Config& config, const std::string& code_version, Backend& backend
 
 void Run::open_data() {
     tokens_ = std::make_unique<TokenFiles>(config_.data.tokens, config_.data.split);
-    data_digest_ = tokens_->digest();
+    sources_.data_digest = tokens_->digest();
     loader_ = std::make_unique<Loader>(
         *tokens_, LoaderSettings{config_.data.context, config_.train.shuffle, config_.run.seed,
                                  config_.data.limit_tokens});
@@ -122,6 +122,8 @@ void Run::load_teacher() {
         return;
     }
     teacher_model_ = load_model(backend_, config_.teacher.model);
+    sources_.teacher = config_.teacher.model;
+    sources_.teacher_digest = weights_digest(*teacher_model_->weights);
     const Gpt2Config& teacher = teacher_model_->weights->config();
     if (teacher.V != tokens_->vocabulary()) {
         fail(ExitCode::bad_data, "the teacher {} has a vocabulary of {}, the tokens in {} one of {}; "
@@ -177,6 +179,19 @@ void Run::check_same_run() const {
     }
 }
 
+void Run::check_sources(const Sources& before) const {
+    const auto refuse = [&](const char* what, const std::string& old_digest, const std::string& digest) {
+        fail(ExitCode::usage, "{} was begun with other {}: {} → {} (digests); give the old ones, or "
+             "another --out for a new run", config_.run.out, what, old_digest.substr(0, 12), digest.substr(0, 12));
+    };
+    if (before.data_digest != sources_.data_digest) {
+        refuse("tokens: data.tokens", before.data_digest, sources_.data_digest);
+    }
+    if (before.teacher_digest != sources_.teacher_digest) {
+        refuse("weights of the teacher: teacher.model", before.teacher_digest, sources_.teacher_digest);
+    }
+}
+
 void Run::start_or_resume() {
     std::optional<CheckpointStore::Loaded> found;
     root_first(world_, [&] { found = store_.newest_valid(); });
@@ -185,11 +200,7 @@ void Run::start_or_resume() {
     }
     if (found) {
         root_first(world_, [&] {
-            if (const std::string digest = found->state.at("data_digest").as_string(); digest != data_digest_) {
-                fail(ExitCode::usage, "{} was begun with other tokens: data.tokens: {} → {}; give the old "
-                     "ones, or another --out for a new run", config_.run.out, digest.substr(0, 12),
-                     data_digest_.substr(0, 12));
-            }
+            check_sources(sources_of(found->state, found->directory));
             CheckpointStore::load(backend_, found->directory, checkpoint_tensors(students_));
             progress_ = restore(found->state, found->directory, students_);
         });

@@ -47,8 +47,7 @@ std::vector<NamedTensor> checkpoint_tensors(const Students& students) {
     return all;
 }
 
-Json run_state(const Progress& progress, const std::string& teacher, const std::string& data_digest,
-               const Students& students) {
+Json run_state(const Progress& progress, const Sources& sources, const Students& students) {
     Json all = Json::object();
     for (const auto& s : students) {
         all[s->name()] = student_state(*s);
@@ -56,9 +55,21 @@ Json run_state(const Progress& progress, const std::string& teacher, const std::
     return Json::object({{"step", progress.step},
                          {"seconds", progress.seconds},
                          {"restarts", progress.restarts},
-                         {"teacher", teacher},
-                         {"data_digest", data_digest},
+                         {"teacher", sources.teacher},
+                         {"teacher_digest", sources.teacher_digest},
+                         {"data_digest", sources.data_digest},
                          {"students", all}});
+}
+
+Sources sources_of(const Json& state, const std::string& origin) {
+    const auto text = [&](const char* key) {
+        const Json* value = state.find(key);
+        if (value == nullptr || !value->is_string()) {
+            fail(ExitCode::bad_data, "{}: attribute `state` has no text {}", origin, key);
+        }
+        return value->as_string();
+    };
+    return {text("teacher"), text("teacher_digest"), text("data_digest")};
 }
 
 Progress restore(const Json& state, const std::string& origin, Students& students) {
@@ -96,7 +107,7 @@ ModelState read_model_state(const h5::File& file, const std::string& student) {
     ModelState out;
     out.student = student.empty() ? names.front() : student;
     const Json state = Json::parse(file.attribute_text("/", "state"), file.path());
-    out.teacher = state.at("teacher").as_string();
+    out.sources = sources_of(state, file.path());
     out.step = state.at("step").as_int();
     out.architecture = architecture_from_json(
         state.at("students").at(out.student).at("architecture"), file.path());

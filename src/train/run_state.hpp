@@ -24,16 +24,24 @@ struct Progress {
 std::vector<NamedTensor> model_tensors(const Student& student);
 std::vector<NamedTensor> checkpoint_tensors(const Students& students);
 
+/// What a run is made from, besides its settings: its continuation must find the same.
+struct Sources {
+    std::string teacher;         // MODEL, or ""
+    std::string teacher_digest;  // of its weights
+    std::string data_digest;     // of the tokens
+};
+
 /// {"step", "seconds", "restarts", "teacher", "teacher_digest", "data_digest",
 ///  "students": {name: {"architecture", "updates", "skipped", …}}}
-Json run_state(const Progress& progress, const std::string& teacher, const std::string& data_digest,
-               const Students& students);
+Json run_state(const Progress& progress, const Sources& sources, const Students& students);
+Sources sources_of(const Json& state, const std::string& origin);  ///< Error(bad_data)
 /// Puts back what run_state() took; Error(bad_data) naming `origin`.
 Progress restore(const Json& state, const std::string& origin, Students& students);
 
 /// What a reader of one model needs to know.
 struct ModelState {
-    std::string student, teacher;
+    std::string student;
+    Sources sources;
     std::int64_t step = -1;
     Architecture architecture;
 };
