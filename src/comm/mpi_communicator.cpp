@@ -28,7 +28,8 @@ void check_mpi(int code, const char* call) {
         char text[MPI_MAX_ERROR_STRING] = {};
         int length = 0;
         MPI_Error_string(code, text, &length);
-        fail(ExitCode::internal, "{} failed: {}", call, std::string(text, static_cast<std::size_t>(length)));
+        fail(ExitCode::internal, "{} failed: {}", call,
+             std::string(text, static_cast<std::size_t>(length)));
     }
 }
 
@@ -70,8 +71,8 @@ void MpiCommunicator::progress() {
 
 void MpiCommunicator::wait_all() {
     if (!requests_.empty()) {
-        LRD_MPI_CHECK(MPI_Waitall(static_cast<int>(requests_.size()), requests_.data(),
-                                  MPI_STATUSES_IGNORE));
+        LRD_MPI_CHECK(
+            MPI_Waitall(static_cast<int>(requests_.size()), requests_.data(), MPI_STATUSES_IGNORE));
     }
     requests_.clear();
     open_.clear();
@@ -94,7 +95,8 @@ void MpiCommunicator::all_reduce(std::span<double> values, MPI_Op op) {
         return;
     }
     for_each_part(std::ssize(values), largest_message, [&](std::int64_t begin, int count) {
-        LRD_MPI_CHECK(MPI_Allreduce(MPI_IN_PLACE, values.data() + begin, count, MPI_DOUBLE, op, comm_));
+        LRD_MPI_CHECK(
+            MPI_Allreduce(MPI_IN_PLACE, values.data() + begin, count, MPI_DOUBLE, op, comm_));
     });
 }
 
@@ -139,10 +141,11 @@ std::string MpiCommunicator::gather(const std::string& bytes, int root) {
         const std::size_t old = all.size();
         const std::uint64_t size = sizes[static_cast<std::size_t>(from)];
         all.resize(old + size);
-        for_each_part(static_cast<std::int64_t>(size), largest_message, [&](std::int64_t begin, int count) {
-            LRD_MPI_CHECK(MPI_Recv(all.data() + old + begin, count, MPI_BYTE, from, tag, comm_,
-                                   MPI_STATUS_IGNORE));
-        });
+        for_each_part(static_cast<std::int64_t>(size), largest_message,
+                      [&](std::int64_t begin, int count) {
+                          LRD_MPI_CHECK(MPI_Recv(all.data() + old + begin, count, MPI_BYTE, from,
+                                                 tag, comm_, MPI_STATUS_IGNORE));
+                      });
     }
     return all;
 }

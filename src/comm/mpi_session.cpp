@@ -11,7 +11,8 @@ namespace lrd {
 MpiSession::MpiSession(int& argc, char**& argv) {
     int provided = MPI_THREAD_SINGLE;
     if (MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS) {
-        fail(ExitCode::internal, "MPI did not start; under Slurm use `srun --mpi=pmix`, else mpirun");
+        fail(ExitCode::internal,
+             "MPI did not start; under Slurm use `srun --mpi=pmix`, else mpirun");
     }
     LRD_CHECK(provided >= MPI_THREAD_FUNNELED, "MPI offers thread level {}", provided);
     world_ = std::make_unique<MpiCommunicator>(MPI_COMM_WORLD);

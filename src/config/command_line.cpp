@@ -24,7 +24,9 @@ std::string normal_name(const std::string& name, const std::vector<Option>& opti
     return run_alias ? "run." + out : out;
 }
 
-bool is_name(const std::string& argument) { return argument.size() > 2 && argument.starts_with("--"); }
+bool is_name(const std::string& argument) {
+    return argument.size() > 2 && argument.starts_with("--");
+}
 
 /// `student.NAME.key` is the same option as `student.key`.
 const Option* named(const std::vector<Option>& options, const std::string& name) {
@@ -44,7 +46,8 @@ std::vector<std::string> normalised(const std::vector<std::string>& arguments,
     for (std::size_t i = 0; i < arguments.size(); ++i) {
         const std::string& argument = arguments[i];
         if (argument == "--") {
-            out.insert(out.end(), arguments.begin() + static_cast<std::ptrdiff_t>(i), arguments.end());
+            out.insert(out.end(), arguments.begin() + static_cast<std::ptrdiff_t>(i),
+                       arguments.end());
             break;
         }
         if (!is_name(argument)) {

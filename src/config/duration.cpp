@@ -23,7 +23,8 @@ bool take_number(std::string& text, double& number) {
 
 double parse_duration(const std::string& text) {
     const auto bad = [&] {
-        fail(ExitCode::usage, "run.max_time = \"{}\" is no duration; write 90, 90s, 15m, 2h or 1:30:00", text);
+        fail(ExitCode::usage,
+             "run.max_time = \"{}\" is no duration; write 90, 90s, 15m, 2h or 1:30:00", text);
     };
     std::string rest = text;
     double seconds = 0.0;

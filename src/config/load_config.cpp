@@ -104,7 +104,8 @@ void check(const std::string& file, const Config& c) {
         parse_duration(c.run.max_time);
     }
     if (c.data.tokens.empty()) {
-        fail(ExitCode::usage, "{}: data.tokens is missing; it names the folder that `lrd prepare` made", file);
+        fail(ExitCode::usage,
+             "{}: data.tokens is missing; it names the folder that `lrd prepare` made", file);
     }
     if (c.students.empty()) {
         fail(ExitCode::usage, "{}: there is no [[student]]; add one", file);
@@ -112,11 +113,13 @@ void check(const std::string& file, const Config& c) {
     std::set<std::string> names;
     for (const StudentSettings& s : c.students) {
         if (s.name.empty() || s.name.find_first_of("/:@.= \t\n") != std::string::npos) {
-            fail(ExitCode::usage, "{}: student name \"{}\" is empty or has one of / : @ . = or a blank in it",
-                 file, s.name);
+            fail(ExitCode::usage,
+                 "{}: student name \"{}\" is empty or has one of / : @ . = or a blank in it", file,
+                 s.name);
         }
         if (!names.insert(s.name).second) {
-            fail(ExitCode::usage, "{}: two students are named {}; names tell them apart in files", file, s.name);
+            fail(ExitCode::usage, "{}: two students are named {}; names tell them apart in files",
+                 file, s.name);
         }
         if (s.form != "dense" && s.rank.empty()) {
             fail(ExitCode::usage, "{}: student {} is {} and needs a rank", file, s.name, s.form);
@@ -125,12 +128,15 @@ void check(const std::string& file, const Config& c) {
             continue;
         }
         if (s.form == "lifted" || (s.init == "svd" && s.start.empty() && s.form != "dense")) {
-            fail(ExitCode::usage, "{}: student {} needs a teacher (form {}, init {}); set teacher.model",
-                 file, s.name, s.form, s.init);
+            fail(ExitCode::usage,
+                 "{}: student {} needs a teacher (form {}, init {}); set teacher.model", file,
+                 s.name, s.form, s.init);
         }
         if (s.loss.kd != 0.0 || s.loss.clone != 0.0) {
-            fail(ExitCode::usage, "{}: student {} has loss.kd = {} and loss.clone = {}, but there is no "
-                 "teacher; set teacher.model, or both to 0", file, s.name, s.loss.kd, s.loss.clone);
+            fail(ExitCode::usage,
+                 "{}: student {} has loss.kd = {} and loss.clone = {}, but there is no "
+                 "teacher; set teacher.model, or both to 0",
+                 file, s.name, s.loss.kd, s.loss.clone);
         }
     }
     if (c.teacher.model.empty() && c.model.width % c.model.heads != 0) {
@@ -138,8 +144,9 @@ void check(const std::string& file, const Config& c) {
              c.model.width, c.model.heads);
     }
     if (c.train.global_batch % c.train.micro_batch != 0) {
-        fail(ExitCode::usage, "{}: train.global_batch = {} is not a multiple of train.micro_batch = {}",
-             file, c.train.global_batch, c.train.micro_batch);
+        fail(ExitCode::usage,
+             "{}: train.global_batch = {} is not a multiple of train.micro_batch = {}", file,
+             c.train.global_batch, c.train.micro_batch);
     }
 }
 

@@ -18,8 +18,8 @@ std::string with_underscores(std::string name) {
 }
 
 const char* kind_of(const Value& value) {
-    const char* names[] = {"true or false", "a whole number", "a number", "a text",
-                           "whole numbers", "a list of texts"};
+    const char* names[] = {"true or false", "a whole number", "a number",
+                           "a text",        "whole numbers",  "a list of texts"};
     return names[value.index()];
 }
 
@@ -107,7 +107,8 @@ Value widened(const Value& like, const Value& value) {
 }
 
 bool number_in(const Limits& limits, double x) {
-    return std::isfinite(x) && (limits.above_min ? x > limits.min : x >= limits.min) && x <= limits.max;
+    return std::isfinite(x) && (limits.above_min ? x > limits.min : x >= limits.min) &&
+           x <= limits.max;
 }
 
 bool inside(const Limits& limits, const Value& value) {
@@ -118,12 +119,13 @@ bool inside(const Limits& limits, const Value& value) {
         return number_in(limits, *real);
     }
     if (const auto* numbers = std::get_if<std::vector<std::int64_t>>(&value)) {
-        return std::all_of(numbers->begin(), numbers->end(),
-                           [&](std::int64_t x) { return number_in(limits, static_cast<double>(x)); });
+        return std::all_of(numbers->begin(), numbers->end(), [&](std::int64_t x) {
+            return number_in(limits, static_cast<double>(x));
+        });
     }
     if (const auto* text = std::get_if<std::string>(&value)) {
-        return limits.allowed.empty() ||
-               std::find(limits.allowed.begin(), limits.allowed.end(), *text) != limits.allowed.end();
+        return limits.allowed.empty() || std::find(limits.allowed.begin(), limits.allowed.end(),
+                                                   *text) != limits.allowed.end();
     }
     return true;
 }
@@ -152,7 +154,8 @@ void Option::set(const Value& value, const std::string& place) const {
     const Value like = get();
     const Value wide = widened(like, value);
     if (wide.index() != like.index()) {
-        fail(ExitCode::usage, "{}: {} = {} is not {}", place, name(), toml_text(value), kind_of(like));
+        fail(ExitCode::usage, "{}: {} = {} is not {}", place, name(), toml_text(value),
+             kind_of(like));
     }
     if (!inside(limits, wide)) {
         fail(ExitCode::usage, "{}: {} = {} is out of range; it may be {}", place, name(),
@@ -184,7 +187,8 @@ std::string Option::range() const {
                            number_text(limits.max));
     }
     if (low) {
-        return limits.above_min ? "above " + number_text(limits.min) : number_text(limits.min) + " or more";
+        return limits.above_min ? "above " + number_text(limits.min)
+                                : number_text(limits.min) + " or more";
     }
     return high ? "at most " + number_text(limits.max) : "";
 }
@@ -194,7 +198,8 @@ std::string did_you_mean(const std::string& name, const std::vector<std::string>
     std::size_t least = std::max<std::size_t>(3, name.size() / 3);
     const auto last = [](const std::string& whole) { return whole.substr(whole.rfind('.') + 1); };
     for (const std::string& one : names) {  // the key alone counts too: the section may be wrong
-        const std::size_t apart = std::min(distance(name, one), distance(last(name), last(one)) + 1);
+        const std::size_t apart =
+            std::min(distance(name, one), distance(last(name), last(one)) + 1);
         if (apart < least) {
             least = apart;
             best = one;
@@ -223,7 +228,8 @@ const Option& find_option(const std::vector<Option>& options, const std::string&
     for (const Option& one : options) {
         names.push_back(one.name());
     }
-    fail(ExitCode::usage, "{}: unknown key {}{}", place, name, did_you_mean(with_underscores(name), names));
+    fail(ExitCode::usage, "{}: unknown key {}{}", place, name,
+         did_you_mean(with_underscores(name), names));
 }
 
 namespace {
@@ -283,8 +289,8 @@ std::string options_help(const std::vector<Option>& options) {
         const bool is_switch = one.get() == Value(false);
         const std::string value = is_switch ? "" : fmt::format("={}", toml_text(one.get()));
         const std::string range = one.range();
-        text += fmt::format("{:<40} {}{}\n", fmt::format("  --{}{}", one.name(), value),
-                            one.help, range.empty() ? "" : fmt::format(" ({})", range));
+        text += fmt::format("{:<40} {}{}\n", fmt::format("  --{}{}", one.name(), value), one.help,
+                            range.empty() ? "" : fmt::format(" ({})", range));
     }
     return text;
 }

@@ -41,8 +41,12 @@ struct Option {
 
 /// An option on `target`, whose value now is the default. `target` must outlive it.
 template <class T>
-Option option(std::string section, std::string key, T& target, std::string help, Limits limits = {}) {
-    return {std::move(section), std::move(key), std::move(help), std::move(limits),
+Option option(std::string section, std::string key, T& target, std::string help,
+              Limits limits = {}) {
+    return {std::move(section),
+            std::move(key),
+            std::move(help),
+            std::move(limits),
             [&target] { return Value(target); },
             [&target](const Value& value) { target = std::get<T>(value); }};
 }

@@ -12,14 +12,20 @@ std::vector<Option> optim_options(OptimSettings& o) {
         option("optim", "kind", o.kind, "optimiser", {.allowed = {"adamw", "sgd"}}),
         option("optim", "lr", o.lr, "peak learning rate", {.min = 0, .above_min = true}),
         option("optim", "lr_min", o.lr_min, "learning rate at the end", not_negative),
-        option("optim", "beta1", o.beta1, "AdamW: decay of the first moment", {.min = 0, .max = 0.999999}),
-        option("optim", "beta2", o.beta2, "AdamW: decay of the second moment", {.min = 0, .max = 0.999999}),
-        option("optim", "eps", o.eps, "AdamW: added to the root of the second moment", {.min = 0, .above_min = true}),
-        option("optim", "weight_decay", o.weight_decay, "decoupled, on matrices only", not_negative),
-        option("optim", "clip", o.clip, "largest L2 norm of the gradient; 0 = no clipping", not_negative),
+        option("optim", "beta1", o.beta1, "AdamW: decay of the first moment",
+               {.min = 0, .max = 0.999999}),
+        option("optim", "beta2", o.beta2, "AdamW: decay of the second moment",
+               {.min = 0, .max = 0.999999}),
+        option("optim", "eps", o.eps, "AdamW: added to the root of the second moment",
+               {.min = 0, .above_min = true}),
+        option("optim", "weight_decay", o.weight_decay, "decoupled, on matrices only",
+               not_negative),
+        option("optim", "clip", o.clip, "largest L2 norm of the gradient; 0 = no clipping",
+               not_negative),
         option("optim", "schedule", o.schedule, "learning rate over the run",
                {.allowed = {"cosine", "constant", "linear", "inverse-sqrt"}}),
-        option("optim", "warmup", o.warmup, "share of the steps with a rising rate", {.min = 0, .max = 1}),
+        option("optim", "warmup", o.warmup, "share of the steps with a rising rate",
+               {.min = 0, .max = 1}),
     };
 }
 
@@ -27,11 +33,14 @@ std::vector<Option> loss_options(LossSettings& l) {
     return {
         option("loss", "kd", l.kd, "weight of τ²·KL to the teacher's distribution", not_negative),
         option("loss", "lm", l.lm, "weight of the cross-entropy of the next token", not_negative),
-        option("loss", "clone", l.clone, "weight λ of the distance to the teacher's activations", not_negative),
+        option("loss", "clone", l.clone, "weight λ of the distance to the teacher's activations",
+               not_negative),
         option("loss", "tau", l.tau, "temperature τ of the KL", {.min = 0, .above_min = true}),
         option("loss", "clone_reduction", l.clone_reduction,
-               "over elements, as printed, or by the teacher's variance", {.allowed = {"mean", "sum", "relative"}}),
-        option("loss", "clone_skip_first", l.clone_skip_first, "leave position 0 out of the clone term"),
+               "over elements, as printed, or by the teacher's variance",
+               {.allowed = {"mean", "sum", "relative"}}),
+        option("loss", "clone_skip_first", l.clone_skip_first,
+               "leave position 0 out of the clone term"),
     };
 }
 
@@ -50,31 +59,45 @@ std::vector<Option> run_options(Config& c) {
         open(option("run", "resume", c.run.resume, "go on where the run directory stands",
                     {.allowed = {"auto", "must", "never"}})),
         option("run", "seed", c.run.seed, "of the order of windows", not_negative),
-        open(option("run", "device", c.run.device, "where to compute", {.allowed = {"auto", "cpu"}})),
-        option("run", "precision", c.run.precision, "of products and activations", {.allowed = {"auto", "fp32"}}),
-        open(option("run", "threads", c.run.threads, "per rank; 0 = cores of the node / its ranks", not_negative)),
-        open(option("run", "max_time", c.run.max_time, "stop with a checkpoint before: 90, 15m, 2h, 1:30:00")),
+        open(option("run", "device", c.run.device, "where to compute",
+                    {.allowed = {"auto", "cpu"}})),
+        option("run", "precision", c.run.precision, "of products and activations",
+               {.allowed = {"auto", "fp32"}}),
+        open(option("run", "threads", c.run.threads, "per rank; 0 = cores of the node / its ranks",
+                    not_negative)),
+        open(option("run", "max_time", c.run.max_time,
+                    "stop with a checkpoint before: 90, 15m, 2h, 1:30:00")),
 
         option("data", "tokens", c.data.tokens, "folder that `lrd prepare` made"),
         option("data", "split", c.data.split, "split to train on"),
         option("data", "context", c.data.context, "T, tokens of a window", positive),
-        option("data", "limit_tokens", c.data.limit_tokens, "use only the first tokens of the split; 0 = all", not_negative),
-        option("data", "eval", c.data.eval, "splits to evaluate on, DIR:split; [] = val of data.tokens, if there"),
+        option("data", "limit_tokens", c.data.limit_tokens,
+               "use only the first tokens of the split; 0 = all", not_negative),
+        option("data", "eval", c.data.eval,
+               "splits to evaluate on, DIR:split; [] = val of data.tokens, if there"),
 
-        option("teacher", "model", c.teacher.model, "MODEL to distil from; \"\" = train from scratch"),
+        option("teacher", "model", c.teacher.model,
+               "MODEL to distil from; \"\" = train from scratch"),
 
         option("model", "layers", c.model.layers, "from scratch: transformer layers", positive),
         option("model", "width", c.model.width, "from scratch: residual width", positive),
         option("model", "heads", c.model.heads, "from scratch: attention heads", positive),
 
         option("train", "steps", c.train.steps, "optimiser updates", not_negative),
-        option("train", "global_batch", c.train.global_batch, "sequences of an update, over all ranks", positive),
-        open(option("train", "micro_batch", c.train.micro_batch, "sequences of one pass of one rank", positive)),
-        open(option("train", "log_every", c.train.log_every, "steps between rows of metrics", positive)),
-        open(option("train", "eval_every", c.train.eval_every, "steps between evaluations; 0 = only at the end", not_negative)),
-        open(option("train", "checkpoint_every", c.train.checkpoint_every, "steps between checkpoints", positive)),
-        open(option("train", "keep", c.train.keep, "checkpoints that stay, besides step 0", positive)),
-        open(option("train", "keep_best", c.train.keep_best, "keep each student's best by validation loss")),
+        option("train", "global_batch", c.train.global_batch,
+               "sequences of an update, over all ranks", positive),
+        open(option("train", "micro_batch", c.train.micro_batch,
+                    "sequences of one pass of one rank", positive)),
+        open(option("train", "log_every", c.train.log_every, "steps between rows of metrics",
+                    positive)),
+        open(option("train", "eval_every", c.train.eval_every,
+                    "steps between evaluations; 0 = only at the end", not_negative)),
+        open(option("train", "checkpoint_every", c.train.checkpoint_every,
+                    "steps between checkpoints", positive)),
+        open(option("train", "keep", c.train.keep, "checkpoints that stay, besides step 0",
+                    positive)),
+        open(option("train", "keep_best", c.train.keep_best,
+                    "keep each student's best by validation loss")),
         option("train", "shuffle", c.train.shuffle, "another order of windows in every epoch"),
     };
     append(all, optim_options(c.optim));
@@ -85,9 +108,12 @@ std::vector<Option> run_options(Config& c) {
 std::vector<Option> student_options(StudentSettings& s) {
     std::vector<Option> all = {
         option("", "name", s.name, "of the student in files and tables"),
-        option("", "form", s.form, "how its linears are parameterised", {.allowed = {"lifted", "factored", "dense"}}),
-        option("", "rank", s.rank, "r: one for all linears, one per layer, or one per linear", positive),
-        option("", "embedding_rank", s.embedding_rank, "re of the token embedding and head; 0 = dense", not_negative),
+        option("", "form", s.form, "how its linears are parameterised",
+               {.allowed = {"lifted", "factored", "dense"}}),
+        option("", "rank", s.rank, "r: one for all linears, one per layer, or one per linear",
+               positive),
+        option("", "embedding_rank", s.embedding_rank,
+               "re of the token embedding and head; 0 = dense", not_negative),
         option("", "init", s.init, "first values", {.allowed = {"svd", "random"}}),
         option("", "seed", s.seed, "of random first values", not_negative),
         option("", "start", s.start, "MODEL whose weights it starts from"),
@@ -132,16 +158,19 @@ std::vector<std::string> differences(const Config& before, const Config& now) {
     Config a = before;
     Config b = now;
     std::vector<std::string> found;
-    const auto compare = [&](const std::vector<Option>& x, const std::vector<Option>& y, const std::string& of) {
+    const auto compare = [&](const std::vector<Option>& x, const std::vector<Option>& y,
+                             const std::string& of) {
         for (std::size_t i = 0; i < x.size(); ++i) {
             if (!x[i].free_on_resume && x[i].get() != y[i].get()) {
-                found.push_back(of + x[i].name() + ": " + toml_text(x[i].get()) + " → " + toml_text(y[i].get()));
+                found.push_back(of + x[i].name() + ": " + toml_text(x[i].get()) + " → " +
+                                toml_text(y[i].get()));
             }
         }
     };
     compare(run_options(a), run_options(b), "");
     if (a.students.size() != b.students.size()) {
-        found.push_back("students: " + std::to_string(a.students.size()) + " → " + std::to_string(b.students.size()));
+        found.push_back("students: " + std::to_string(a.students.size()) + " → " +
+                        std::to_string(b.students.size()));
         return found;
     }
     for (std::size_t k = 0; k < a.students.size(); ++k) {

@@ -11,7 +11,7 @@
 
 namespace lrd {
 
-std::vector<Option> run_options(Config& config);             ///< all but the students'
+std::vector<Option> run_options(Config& config);                ///< all but the students'
 std::vector<Option> student_options(StudentSettings& student);  ///< with its loss.* and optim.*
 /// The same as they are called on the command line: "student.rank", "student.loss.kd".
 std::vector<Option> student_flags(StudentSettings& student);

@@ -3,8 +3,8 @@
 
 #include <fmt/core.h>
 
-#include <filesystem>
 #include <toml++/toml.h>
+#include <filesystem>
 
 #include "core/check.hpp"
 
@@ -92,7 +92,8 @@ TomlFile read_toml(const std::string& path) {
     table.erase("provenance");
     for (const auto& [key, node] : table) {
         if (const toml::table* inner = node.as_table(); inner != nullptr && inner->empty()) {
-            file.empty_tables.push_back({std::string(key.str()), false, place_of(path, node.source())});
+            file.empty_tables.push_back(
+                {std::string(key.str()), false, place_of(path, node.source())});
         }
     }
     flatten(path, table, "", file.entries);

@@ -9,7 +9,7 @@
 namespace lrd {
 
 struct TomlEntry {
-    std::string key;    // "train.steps"; of a student relative to it: "loss.clone"
+    std::string key;  // "train.steps"; of a student relative to it: "loss.clone"
     Value value;
     std::string place;  // "file.toml:12:3"
 };

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <utility>
 
+#include "core/check.hpp"
 #include "kernels/operands.hpp"
 
 namespace lrd {
@@ -91,6 +92,7 @@ void check_product(const Operands& check, const Product& p) {
     check.is_factor("b", p.b, p.a.cols(), p.c.cols());
     if (p.bias) {
         check.has_shape("bias", p.bias, {p.c.cols()});
+        LRD_CHECK(!p.accumulate, "matmul: bias and accumulate exclude each other");
     }
 }
 }  // namespace

@@ -27,7 +27,7 @@ struct Product {
     View a;                   // (M, K)
     View b;                   // (K, N)
     View bias = {};           // (N) or none
-    bool accumulate = false;  // c += instead of c =
+    bool accumulate = false;  // c += instead of c =; not together with a bias
 };
 
 /// B sequences of T tokens, H heads of width D.

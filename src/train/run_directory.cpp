@@ -57,7 +57,8 @@ std::string holder_text() {
                          {"job", job_id()},
                          {"restart", restart != nullptr ? restart : "0"},
                          {"since", utc_time()}})
-               .dump() + "\n";
+               .dump() +
+           "\n";
 }
 
 bool is_stale(const Holder& holder) {
@@ -68,9 +69,10 @@ bool is_stale(const Holder& holder) {
 }
 
 [[noreturn]] void refuse(const std::string& path, const Holder& holder) {
-    fail(ExitCode::busy, "{} is in use by process {} on {}{}{}, heartbeat {:.0f} s ago; wait for it, "
-         "stop it, or choose another --out", path, holder.pid, holder.host,
-         holder.job.empty() ? "" : ", job ", holder.job, holder.age);
+    fail(ExitCode::busy,
+         "{} is in use by process {} on {}{}{}, heartbeat {:.0f} s ago; wait for it, "
+         "stop it, or choose another --out",
+         path, holder.pid, holder.host, holder.job.empty() ? "" : ", job ", holder.job, holder.age);
 }
 
 }  // namespace
@@ -92,7 +94,8 @@ bool RunDirectory::make_lock() {
         return false;
     }
     const std::string text = holder_text();
-    if (write(file_, text.data(), text.size()) != static_cast<ssize_t>(text.size()) || fsync(file_) != 0) {
+    if (write(file_, text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
+        fsync(file_) != 0) {
         const int error = errno;
         close(file_);
         unlink(lock_.c_str());
@@ -121,7 +124,8 @@ void RunDirectory::take_over() {
     const bool gone = holder.age < 0.0;
     const bool stale = !gone && is_stale(holder);
     if (stale) {
-        log::info("{}: taking over the lock of process {} on {}, which is gone", path_, holder.pid, holder.host);
+        log::info("{}: taking over the lock of process {} on {}, which is gone", path_, holder.pid,
+                  holder.host);
         unlink(lock_.c_str());
     }
     const bool made = (gone || stale) && make_lock();
@@ -150,7 +154,8 @@ void RunDirectory::heartbeat() const {
     }
     touched_ = now;
     if (!is_ours()) {
-        fail(ExitCode::busy, "another job took {} over, as if this one were dead; it goes on alone", path_);
+        fail(ExitCode::busy, "another job took {} over, as if this one were dead; it goes on alone",
+             path_);
     }
     futimens(file_, nullptr);
 }

@@ -27,8 +27,12 @@ public:
     /// are removed when they are obeyed.
     StopDecision poll(Communicator& world);
     /// The time of a step and of a save, from which the margin before max_time is reckoned.
-    void note_step(double seconds) { slowest_step_ = seconds > slowest_step_ ? seconds : slowest_step_; }
-    void note_save(double seconds) { slowest_save_ = seconds > slowest_save_ ? seconds : slowest_save_; }
+    void note_step(double seconds) {
+        slowest_step_ = seconds > slowest_step_ ? seconds : slowest_step_;
+    }
+    void note_save(double seconds) {
+        slowest_save_ = seconds > slowest_save_ ? seconds : slowest_save_;
+    }
 
 private:
     bool take_file(const std::string& name) const;

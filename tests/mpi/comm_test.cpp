@@ -14,7 +14,9 @@ namespace {
 /// Host memory that counts how often it is open to the host.
 class CountingMemory : public Memory {
 public:
-    void* allocate(std::size_t bytes) override { return std::aligned_alloc(64, (bytes + 63) / 64 * 64); }
+    void* allocate(std::size_t bytes) override {
+        return std::aligned_alloc(64, (bytes + 63) / 64 * 64);
+    }
     void release(void* data, std::size_t) noexcept override { std::free(data); }
     void begin_host_access(const View&) override { ++open; }
     void end_host_access(const View&) noexcept override { --open; }
@@ -41,7 +43,8 @@ TEST(Communicator, SumsTensorsOfSeveralMessagesInTheBackground) {
     world().start_all_reduce_sum(memory, x);
     world().progress();
     world().start_all_reduce_sum(memory, y);
-    EXPECT_EQ(memory.open, world().size() > 1 ? 2 : 0) << "memory under way must be open to the host";
+    EXPECT_EQ(memory.open, world().size() > 1 ? 2 : 0)
+        << "memory under way must be open to the host";
     world().wait_all();
     EXPECT_EQ(memory.open, 0);
     const auto total = static_cast<float>(triangle());
@@ -102,7 +105,8 @@ TEST(Communicator, BroadcastsAndGathersBytes) {
 
     // Rank r gives r letters: rank 0 gives none.
     const auto r = static_cast<std::size_t>(world().rank());
-    const std::string all = world().gather(std::string(r, static_cast<char>('a' + world().rank())), root);
+    const std::string all =
+        world().gather(std::string(r, static_cast<char>('a' + world().rank())), root);
     std::string expected;
     for (int i = 0; world().rank() == root && i < world().size(); ++i) {
         expected += std::string(static_cast<std::size_t>(i), static_cast<char>('a' + i));

@@ -24,7 +24,8 @@ int main(int argc, char** argv) {
     const int failed = RUN_ALL_TESTS();
     const bool ran = testing::UnitTest::GetInstance()->test_to_run_count() > 0;
     if (failed != 0 || !ran) {
-        std::fprintf(stderr, "rank %d: %s\n", session.world().rank(), ran ? "failed" : "no such test");
+        std::fprintf(stderr, "rank %d: %s\n", session.world().rank(),
+                     ran ? "failed" : "no such test");
         lrd::MpiSession::abort(lrd::ExitCode::internal);
     }
     return 0;

@@ -22,8 +22,8 @@ struct Example {
     Strings text;
     std::string out;
     std::vector<Option> options() {
-        return {option("", "json", json, "h"), option("", "log_steps", steps, "h"), option("", "text", text, "h"),
-                option("run", "out", out, "h")};
+        return {option("", "json", json, "h"), option("", "log_steps", steps, "h"),
+                option("", "text", text, "h"), option("run", "out", out, "h")};
     }
 };
 
@@ -35,8 +35,10 @@ Arguments parse(const Strings& arguments, bool open_ended = false) {
 TEST(CommandLine, TakesBothSpellingsOfAValue) {
     EXPECT_EQ(parse({"--log_steps=4"}).named, (Named{{"log_steps", "4"}}));
     EXPECT_EQ(parse({"--log_steps", "4"}).named, (Named{{"log_steps", "4"}}));
-    EXPECT_EQ(parse({"--log-steps", "-4"}).named, (Named{{"log_steps", "-4"}})) << "hyphens are underscores";
-    EXPECT_EQ(parse({"--out=a-b=c"}).named, (Named{{"run.out", "a-b=c"}})) << "run.* needs no section";
+    EXPECT_EQ(parse({"--log-steps", "-4"}).named, (Named{{"log_steps", "-4"}}))
+        << "hyphens are underscores";
+    EXPECT_EQ(parse({"--out=a-b=c"}).named, (Named{{"run.out", "a-b=c"}}))
+        << "run.* needs no section";
     EXPECT_EQ(parse({"--out="}).named, (Named{{"run.out", ""}}));
 }
 
@@ -58,14 +60,16 @@ TEST(CommandLine, ListsTakeSeveralValuesInARow) {
 }
 
 TEST(CommandLine, StudentsKeepTheirNames) {
-    const Arguments a = parse({"--student.lrc-r58.embedding-rank=3", "--student.rank", "4", "file"}, true);
+    const Arguments a =
+        parse({"--student.lrc-r58.embedding-rank=3", "--student.rank", "4", "file"}, true);
     EXPECT_EQ(a.named, (Named{{"student.lrc-r58.embedding_rank", "3"}, {"student.rank", "4"}}));
     EXPECT_EQ(a.positional, Strings{"file"});
     EXPECT_ERROR(ExitCode::usage, "unknown key student.rank", parse({"--student.rank=4"}));
 }
 
 TEST(CommandLine, WhatIsWrongIsSaid) {
-    EXPECT_ERROR(ExitCode::usage, "unknown key log_stesp; did you mean log_steps?", parse({"--log-stesp=3"}));
+    EXPECT_ERROR(ExitCode::usage, "unknown key log_stesp; did you mean log_steps?",
+                 parse({"--log-stesp=3"}));
     EXPECT_ERROR(ExitCode::usage, "unknown key log", parse({"--log=3"}));  // no abbreviations
     EXPECT_ERROR(ExitCode::usage, "log_steps", parse({"--log_steps"}));
 }
@@ -88,7 +92,8 @@ Strings flags_of(const std::string& help) {
 TEST(CommandLine, EveryOptionNamedInHelpIsAccepted) {
     const TemporaryDirectory folder;
     const std::string config = folder / "c.toml";
-    std::ofstream(config) << "[data]\ntokens = \"t\"\n[teacher]\nmodel = \"m\"\n[[student]]\nrank = 4\n";
+    std::ofstream(config)
+        << "[data]\ntokens = \"t\"\n[teacher]\nmodel = \"m\"\n[[student]]\nrank = 4\n";
     const std::map<std::string, Strings> needed = {
         {"prepare", {"a.txt", "--tokenizer=train:300", "--out=o"}},
         {"train", {config}},
@@ -123,7 +128,8 @@ TEST(CommandLine, EveryOptionNamedInHelpIsAccepted) {
 
 TEST(CommandLine, EveryCommandRefusesWhatItDoesNotKnow) {
     for (const Command& command : commands()) {
-        EXPECT_ERROR(ExitCode::usage, "unknown key no_such_option", command.parse({"--no-such-option=1"}));
+        EXPECT_ERROR(ExitCode::usage, "unknown key no_such_option",
+                     command.parse({"--no-such-option=1"}));
     }
 }
 

@@ -62,8 +62,10 @@ TEST_F(ConfigTest, TheCommandLineGoesBeforeTheFile) {
 }
 
 TEST_F(ConfigTest, StudentsCanBeOverriddenTogetherAndOneByOne) {
-    const Config c = load(two_, {{"student.lrc-a.optim.lr", "0.5"}, {"student.loss.tau", "3"},
-                                 {"student.b.embedding-rank", "6"}, {"student.rank", "2,3"}});
+    const Config c = load(two_, {{"student.lrc-a.optim.lr", "0.5"},
+                                 {"student.loss.tau", "3"},
+                                 {"student.b.embedding-rank", "6"},
+                                 {"student.rank", "2,3"}});
     EXPECT_EQ(c.students[0].optim.lr, 0.5);
     EXPECT_EQ(c.students[1].optim.lr, 0.02);
     EXPECT_EQ(c.students[0].loss.tau, 3.0);
@@ -81,18 +83,24 @@ TEST_F(ConfigTest, RankIsANumberOrAList) {
 }
 
 TEST_F(ConfigTest, UnknownKeysAreRefusedWithPlaceAndHint) {
-    EXPECT_ERROR(ExitCode::usage, "run.toml:7:3: unknown key train.stesp; did you mean train.steps?",
+    EXPECT_ERROR(ExitCode::usage,
+                 "run.toml:7:3: unknown key train.stesp; did you mean train.steps?",
                  load(head_ + "[train]\n\n  stesp = 3\n"));
-    EXPECT_ERROR(ExitCode::usage, "run.toml:7:1: unknown key embeding_rank; did you mean embedding_rank?",
+    EXPECT_ERROR(ExitCode::usage,
+                 "run.toml:7:1: unknown key embeding_rank; did you mean embedding_rank?",
                  load(one_ + "embeding_rank = 3\n"));
-    EXPECT_ERROR(ExitCode::usage, "run.toml:7:6: unknown key loss.weight_decay; did you mean optim.weight_decay?",
+    EXPECT_ERROR(ExitCode::usage,
+                 "run.toml:7:6: unknown key loss.weight_decay; did you mean optim.weight_decay?",
                  load(one_ + "loss.weight_decay = 3\n"));
     EXPECT_ERROR(ExitCode::usage, "run.toml:7:1: unknown section [trian]; did you mean train?",
                  load(one_ + "[trian]\n"));
-    EXPECT_ERROR(ExitCode::usage, "--trian.steps: unknown key trian.steps; did you mean train.steps?",
+    EXPECT_ERROR(ExitCode::usage,
+                 "--trian.steps: unknown key trian.steps; did you mean train.steps?",
                  load(one_, {{"trian.steps", "1"}}));
-    EXPECT_ERROR(ExitCode::usage, "unknown key rnak; did you mean rank?", load(two_, {{"student.rnak", "1"}}));
-    EXPECT_ERROR(ExitCode::usage, "unknown key rnak; did you mean rank?", load(two_, {{"student.b.rnak", "1"}}));
+    EXPECT_ERROR(ExitCode::usage, "unknown key rnak; did you mean rank?",
+                 load(two_, {{"student.rnak", "1"}}));
+    EXPECT_ERROR(ExitCode::usage, "unknown key rnak; did you mean rank?",
+                 load(two_, {{"student.b.rnak", "1"}}));
     EXPECT_ERROR(ExitCode::usage, "no student is named lrc-b; did you mean lrc-a?",
                  load(two_, {{"student.lrc-b.rank", "1"}}));
     EXPECT_ERROR(ExitCode::usage, "unknown key qqqqqqqqq", load(one_, {{"qqqqqqqqq", "1"}}));
@@ -102,37 +110,48 @@ TEST_F(ConfigTest, WrongValuesAreRefusedWithPlaceKeyValueAndRange) {
     const std::string train = head_ + "[train]\n";
     EXPECT_ERROR(ExitCode::usage, "run.toml:6:1: train.steps = \"ten\" is not a whole number",
                  load(train + "steps = \"ten\"\n"));
-    EXPECT_ERROR(ExitCode::usage, "train.steps = 1.5 is not a whole number", load(train + "steps = 1.5\n"));
+    EXPECT_ERROR(ExitCode::usage, "train.steps = 1.5 is not a whole number",
+                 load(train + "steps = 1.5\n"));
     EXPECT_ERROR(ExitCode::usage, "train.keep = 0 is out of range; it may be 1 or more",
                  load(train + "keep = 0\n"));
-    EXPECT_ERROR(ExitCode::usage, "train.shuffle = 1 is not true or false", load(train + "shuffle = 1\n"));
+    EXPECT_ERROR(ExitCode::usage, "train.shuffle = 1 is not true or false",
+                 load(train + "shuffle = 1\n"));
     EXPECT_ERROR(ExitCode::usage, "optim.lr = 0.0 is out of range; it may be above 0",
                  load(head_ + "[optim]\nlr = 0.0\n"));
     EXPECT_ERROR(ExitCode::usage, "optim.lr = ", load(head_ + "[optim]\nlr = nan\n"));
-    EXPECT_ERROR(ExitCode::usage, "run.toml:7:1: form = \"liftd\" is out of range; it may be lifted | factored | dense",
-                 load(one_ + "form = \"liftd\"\n"));
-    EXPECT_ERROR(ExitCode::usage, "rank = 0 is out of range", load(head_ + "[[student]]\nrank = 0\n"));
-    EXPECT_ERROR(ExitCode::usage, "rank = [1, -2] is out of range", load(head_ + "[[student]]\nrank = [1, -2]\n"));
-    EXPECT_ERROR(ExitCode::usage, "is not whole numbers", load(head_ + "[[student]]\nrank = [\"a\"]\n"));
+    EXPECT_ERROR(
+        ExitCode::usage,
+        "run.toml:7:1: form = \"liftd\" is out of range; it may be lifted | factored | dense",
+        load(one_ + "form = \"liftd\"\n"));
+    EXPECT_ERROR(ExitCode::usage, "rank = 0 is out of range",
+                 load(head_ + "[[student]]\nrank = 0\n"));
+    EXPECT_ERROR(ExitCode::usage, "rank = [1, -2] is out of range",
+                 load(head_ + "[[student]]\nrank = [1, -2]\n"));
+    EXPECT_ERROR(ExitCode::usage, "is not whole numbers",
+                 load(head_ + "[[student]]\nrank = [\"a\"]\n"));
     EXPECT_ERROR(ExitCode::usage, "mixes", load(head_ + "[[student]]\nrank = [1, \"a\"]\n"));
-    EXPECT_ERROR(ExitCode::usage, "run.toml:7:1: seed is a date", load(one_ + "seed = 1979-05-27\n"));
+    EXPECT_ERROR(ExitCode::usage, "run.toml:7:1: seed is a date",
+                 load(one_ + "seed = 1979-05-27\n"));
     EXPECT_ERROR(ExitCode::usage, "--train.steps: train.steps = \"1x\" is not a whole number",
                  load(one_, {{"train.steps", "1x"}}));
     EXPECT_ERROR(ExitCode::usage, "--train.shuffle: train.shuffle = \"maybe\" is not true or false",
                  load(one_, {{"train.shuffle", "maybe"}}));
-    EXPECT_ERROR(ExitCode::usage, "--optim.lr: optim.lr = inf is out of range; it may be above 0", load(one_, {{"optim.lr", "inf"}}));
+    EXPECT_ERROR(ExitCode::usage, "--optim.lr: optim.lr = inf is out of range; it may be above 0",
+                 load(one_, {{"optim.lr", "inf"}}));
     EXPECT_ERROR(ExitCode::usage, "run.max_time = \"soon\"", load(one_, {{"max_time", "soon"}}));
 }
 
 TEST_F(ConfigTest, WhatDoesNotFitTogetherIsRefused) {
-    EXPECT_ERROR(ExitCode::missing_input, "nowhere.toml", load_config(folder_ / "nowhere.toml", {}));
+    EXPECT_ERROR(ExitCode::missing_input, "nowhere.toml",
+                 load_config(folder_ / "nowhere.toml", {}));
     EXPECT_ERROR(ExitCode::usage, "run.toml:2:", load("[data]\ntokens = \n"));
     EXPECT_ERROR(ExitCode::usage, "run.toml:5:1", load(head_ + "[student]\nrank = 4\n"));
     EXPECT_ERROR(ExitCode::usage, "data.tokens is missing", load("[[student]]\nrank = 4\n"));
     EXPECT_ERROR(ExitCode::usage, "no [[student]]", load(head_));
     EXPECT_ERROR(ExitCode::usage, "no [[student]]", load(head_, {{"student.rank", "3"}}));
     EXPECT_ERROR(ExitCode::usage, "needs a rank", load(head_ + "[[student]]\n"));
-    EXPECT_ERROR(ExitCode::usage, "two students are named lifted-r4", load(one_ + "[[student]]\nrank = 4\n"));
+    EXPECT_ERROR(ExitCode::usage, "two students are named lifted-r4",
+                 load(one_ + "[[student]]\nrank = 4\n"));
     EXPECT_ERROR(ExitCode::usage, "student name \"a/b\"", load(one_ + "name = \"a/b\"\n"));
     EXPECT_ERROR(ExitCode::usage, "not a multiple", load(one_, {{"train.global_batch", "12"}}));
     EXPECT_ERROR(ExitCode::usage, "needs a teacher", load(one_, {{"teacher.model", ""}}));
@@ -196,8 +215,8 @@ TEST_F(ConfigTest, EveryChangeThatARunMustNotMakeIsNamed) {
         if (found.empty()) {
             open.push_back(option.name());
         } else {
-            EXPECT_EQ(found, std::vector<std::string>{option.name() + ": " + toml_text(old) + " → " +
-                                                      toml_text(option.get())});
+            EXPECT_EQ(found, std::vector<std::string>{option.name() + ": " + toml_text(old) +
+                                                      " → " + toml_text(option.get())});
         }
         option.set(old, "test");
     }
@@ -220,7 +239,8 @@ TEST(Duration, IsReadInTheUsualSpellings) {
     EXPECT_EQ(parse_duration("1:30"), 90.0);
     EXPECT_EQ(parse_duration("1:30:00"), 5400.0);
     EXPECT_EQ(parse_duration("48:00:05"), 172805.0);
-    for (const char* bad : {"", "s", "-5", "1:60", "1:2:3:4", "1:30h", "2 h", "2hours", "inf", "nan", "1::2"}) {
+    for (const char* bad :
+         {"", "s", "-5", "1:60", "1:2:3:4", "1:30h", "2 h", "2hours", "inf", "nan", "1::2"}) {
         EXPECT_ERROR(ExitCode::usage, "write 90, 90s, 15m, 2h or 1:30:00", parse_duration(bad));
     }
 }

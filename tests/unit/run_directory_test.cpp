@@ -24,9 +24,11 @@ namespace fs = std::filesystem;
 class RunDirectoryTest : public testing::Test {
 protected:
     /// A lock as another process left it, with a heartbeat `age` seconds old.
-    void leave_lock(const std::string& host, std::int64_t pid, const std::string& started, int age) {
+    void leave_lock(const std::string& host, std::int64_t pid, const std::string& started,
+                    int age) {
         make_directories(run_);
-        const Json json = Json::object({{"host", host}, {"pid", pid}, {"started", started}, {"job", "4711"}});
+        const Json json =
+            Json::object({{"host", host}, {"pid", pid}, {"started", started}, {"job", "4711"}});
         leave_text(json.dump(), age);
     }
     void leave_text(const std::string& text, int age) {
@@ -68,7 +70,8 @@ TEST_F(RunDirectoryTest, ASecondJobIsRefusedAndToldWhoHoldsIt) {
         return 0;
     });
     EXPECT_EQ(second.code, static_cast<int>(ExitCode::busy));
-    EXPECT_NE(second.text.find("process " + std::to_string(getpid()) + " on " + host_name()), std::string::npos)
+    EXPECT_NE(second.text.find("process " + std::to_string(getpid()) + " on " + host_name()),
+              std::string::npos)
         << second.text;
     EXPECT_EQ(lock().at("pid").as_int(), getpid()) << "the refused job must leave the lock alone";
 }
@@ -111,7 +114,8 @@ TEST_F(RunDirectoryTest, OnlyOneJobTakesAStaleLockOver) {
     write_text_and_fsync(lock_ + ".takeover", "");  // another job is at it
     EXPECT_ERROR(ExitCode::busy, "try again", RunDirectory(run_ + ""));
     EXPECT_EQ(lock().at("pid").as_int(), dead_);
-    fs::last_write_time(lock_ + ".takeover", fs::file_time_type::clock::now() - std::chrono::seconds(100));
+    fs::last_write_time(lock_ + ".takeover",
+                        fs::file_time_type::clock::now() - std::chrono::seconds(100));
     EXPECT_ERROR(ExitCode::busy, "try again", RunDirectory(run_ + ""));  // clears it away
     const RunDirectory run(run_);
 }
@@ -121,7 +125,8 @@ TEST_F(RunDirectoryTest, HeartbeatTouchesTheLockAndNoticesItsLoss) {
         const RunDirectory run(run_);
         fs::last_write_time(lock_, fs::file_time_type::clock::now() - std::chrono::seconds(500));
         run.heartbeat();
-        EXPECT_LT(fs::file_time_type::clock::now() - fs::last_write_time(lock_), std::chrono::seconds(100));
+        EXPECT_LT(fs::file_time_type::clock::now() - fs::last_write_time(lock_),
+                  std::chrono::seconds(100));
     }
     const RunDirectory run(run_);
     fs::remove(lock_);
@@ -140,8 +145,13 @@ TEST_F(RunDirectoryTest, ALockThatAnotherJobTookOverIsNotRemoved) {
 
 TEST_F(RunDirectoryTest, StatusIsWhatScriptsRead) {
     make_directories(run_);
-    RunDirectory::write_status(run_, {.state = "failed", .code = ExitCode::bad_data, .step = 7, .steps = 9,
-                                      .last_checkpoint = 5, .reason = "why", .first_failing_rank = 1});
+    RunDirectory::write_status(run_, {.state = "failed",
+                                      .code = ExitCode::bad_data,
+                                      .step = 7,
+                                      .steps = 9,
+                                      .last_checkpoint = 5,
+                                      .reason = "why",
+                                      .first_failing_rank = 1});
     const std::string file = run_ + "/status.json";
     const Json json = Json::parse(read_text(file), file);
     EXPECT_EQ(json.at("state").as_string(), "failed");
