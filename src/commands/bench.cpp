@@ -42,7 +42,8 @@ public:
         ids_.resize(size + 1);
         for (std::size_t i = 0; i <= size; ++i) {
             const auto counter = static_cast<std::uint64_t>(first * context_) + i;
-            ids_[i] = static_cast<std::int32_t>(random_.uniform(counter) * static_cast<double>(vocabulary_));
+            ids_[i] = static_cast<std::int32_t>(random_.uniform(counter) *
+                                                static_cast<double>(vocabulary_));
         }
         return {count, context_, {ids_.data(), size}, {ids_.data() + 1, size}};
     }
@@ -113,7 +114,8 @@ struct Setup {
             s.form = o.form;
             s.rank = {rank};
             s.embedding_rank = o.form == "dense" ? 0 : rank;
-            students.push_back(std::make_unique<Student>(backend, s, config, &teacher, shape, o.steps + 2));
+            students.push_back(
+                std::make_unique<Student>(backend, s, config, &teacher, shape, o.steps + 2));
             first_values.push_back({&students.back()->weights, "random", 1});
         }
         initialise(first_values, nullptr);
@@ -131,8 +133,9 @@ struct Setup {
             architectures.push_back(&student->weights.architecture());
             again += forms_cost(*architectures.back()).flops;
         }
-        return again * (ranks - 1) +
-               step_cost(architectures, &teacher_weights.architecture(), ranks, shape.rows(), shape.T).flops();
+        return again * (ranks - 1) + step_cost(architectures, &teacher_weights.architecture(),
+                                               ranks, shape.rows(), shape.T)
+                                         .flops();
     }
 
     BatchShape shape;
@@ -180,13 +183,14 @@ int bench(const BenchOptions& o, Communicator& world) {
     const std::unique_ptr<Backend> backend = make_backend(o.device);
     Gpt2Config config = find_config(o.config);
     config.T = std::max(config.T, o.context);
-    log::info("bench: {} teacher and {} student(s), {} rank(s) × {} thread(s); building …", o.config,
-              o.rank.size(), world.size(), threads);
+    log::info("bench: {} teacher and {} student(s), {} rank(s) × {} thread(s); building …",
+              o.config, o.rank.size(), world.size(), threads);
     Setup setup(o, *backend, world, config);
     const double median = time_steps(setup, *backend, world, o.steps);
     Json phases = Json::object();
     for (std::size_t i = 0; i < phase_names.size(); ++i) {
-        phases[phase_names[i]] = setup.trainer->phases().seconds()[i] / static_cast<double>(o.steps);
+        phases[phase_names[i]] =
+            setup.trainer->phases().seconds()[i] / static_cast<double>(o.steps);
     }
     const double products = gemm_fraction(*backend, *setup.trainer, o.steps + 2);
     if (world.rank() != 0) {
@@ -194,13 +198,24 @@ int bench(const BenchOptions& o, Communicator& world) {
     }
     const double flops = setup.flops(world.size());
     const Json json = Json::object(
-        {{"config", o.config}, {"form", o.form}, {"rank", Json(o.rank)},
-         {"micro_batch", o.micro_batch}, {"context", o.context}, {"teacher", o.teacher},
-         {"precision", o.precision}, {"device", backend->name()}, {"ranks", world.size()},
-         {"threads", threads}, {"steps", o.steps}, {"seconds_per_step", median},
+        {{"config", o.config},
+         {"form", o.form},
+         {"rank", Json(o.rank)},
+         {"micro_batch", o.micro_batch},
+         {"context", o.context},
+         {"teacher", o.teacher},
+         {"precision", o.precision},
+         {"device", backend->name()},
+         {"ranks", world.size()},
+         {"threads", threads},
+         {"steps", o.steps},
+         {"seconds_per_step", median},
          {"tokens_per_s", static_cast<double>(setup.trainer->tokens_per_step()) / median},
-         {"gflop_per_step", flops / 1e9}, {"gflop_per_s", flops / median / 1e9},
-         {"gemm_fraction", products}, {"peak_rss_bytes", peak_rss_bytes()}, {"phases", phases}});
+         {"gflop_per_step", flops / 1e9},
+         {"gflop_per_s", flops / median / 1e9},
+         {"gemm_fraction", products},
+         {"peak_rss_bytes", peak_rss_bytes()},
+         {"phases", phases}});
     if (o.json) {
         fmt::print("{}\n", json.dump(2));
     } else {

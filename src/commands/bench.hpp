@@ -10,7 +10,7 @@
 namespace lrd {
 
 struct BenchOptions {
-    std::string config = "gpt2-small";     // a name of bench_configs()
+    std::string config = "gpt2-small";      // a name of bench_configs()
     std::vector<std::int64_t> rank = {58};  // several: as many students on one teacher pass
     std::int64_t micro_batch = 2;
     std::int64_t context = 1024;

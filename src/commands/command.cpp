@@ -33,7 +33,8 @@ std::vector<Option> options_of(PrepareArguments& a) {
         option("", "text", o.text, "text files, also as plain arguments"),
         option("", "tokenizer", o.tokenizer, "train:V learns V tokens from the train split"),
         option("", "out", o.out, "folder to make"),
-        option("", "documents", o.documents, "where documents end", {.allowed = {"auto", "file", "blank-line", "wikitext"}}),
+        option("", "documents", o.documents, "where documents end",
+               {.allowed = {"auto", "file", "blank-line", "wikitext"}}),
         option("", "val", o.val, "validation split: a fraction of the bytes, or a file"),
         option("", "test", o.test, "test split: a fraction of the bytes, or a file"),
         option("", "split", a.splits, "further splits, NAME=FRACTION or NAME=FILE"),
@@ -43,16 +44,19 @@ std::vector<Option> options_of(PrepareArguments& a) {
 
 std::vector<Option> options_of(EvalOptions& o) {
     return {
-        option("", "model", o.model, "RUN, RUN:student, RUN:student@step|@best|@last, or a .h5 model"),
+        option("", "model", o.model,
+               "RUN, RUN:student, RUN:student@step|@best|@last, or a .h5 model"),
         option("", "tokens", o.tokens, "folder that `lrd prepare` made"),
         option("", "split", o.split, "split to score"),
-        option("", "stride", o.stride, "tokens from window to window; 0 = side by side", not_negative),
+        option("", "stride", o.stride, "tokens from window to window; 0 = side by side",
+               not_negative),
         option("", "context", o.context, "tokens of a window; 0 = the model's", not_negative),
         option("", "teacher", o.teacher, "MODEL to compare with"),
         option("", "per_document", o.per_document, "write NLL per document to this file (TSV)"),
         option("", "micro_batch", o.micro_batch, "windows of one pass", positive),
         option("", "device", o.device, "where to compute", {.allowed = {"auto", "cpu"}}),
-        option("", "threads", o.threads, "per rank; 0 = cores of the node / its ranks", not_negative),
+        option("", "threads", o.threads, "per rank; 0 = cores of the node / its ranks",
+               not_negative),
         option("", "json", o.json, "one JSON value on stdout"),
     };
 }
@@ -72,7 +76,8 @@ std::vector<Option> options_of(BenchOptions& o) {
         option("", "precision", o.precision, "of products and activations", {.allowed = {"fp32"}}),
         option("", "steps", o.steps, "timed steps", positive),
         option("", "device", o.device, "where to compute", {.allowed = {"auto", "cpu"}}),
-        option("", "threads", o.threads, "per rank; 0 = cores of the node / its ranks", not_negative),
+        option("", "threads", o.threads, "per rank; 0 = cores of the node / its ranks",
+               not_negative),
         option("", "json", o.json, "one JSON value on stdout"),
     };
 }
@@ -99,7 +104,8 @@ void require(const std::string& value, const char* what) {
 
 void no_positional(const Arguments& arguments) {
     if (!arguments.positional.empty()) {
-        fail(ExitCode::usage, "command line: what is \"{}\"? see --help", arguments.positional.front());
+        fail(ExitCode::usage, "command line: what is \"{}\"? see --help",
+             arguments.positional.front());
     }
 }
 
@@ -108,7 +114,8 @@ Runnable parse_prepare(const std::vector<std::string>& raw) {
     const auto options = options_of(*a);
     const Arguments arguments = parse_arguments(raw, options, false);
     set_all(arguments, options);
-    a->options.text.insert(a->options.text.end(), arguments.positional.begin(), arguments.positional.end());
+    a->options.text.insert(a->options.text.end(), arguments.positional.begin(),
+                           arguments.positional.end());
     if (a->options.text.empty()) {
         fail(ExitCode::usage, "--text is missing: name the text files");
     }
@@ -185,7 +192,8 @@ std::string train_help() {
     Config config;
     StudentSettings student;
     return options_help(run_options(config)) +
-           "\n[[student]]  any number of them; its loss and optim are [loss] and [optim] unless it says "
+           "\n[[student]]  any number of them; its loss and optim are [loss] and [optim] unless it "
+           "says "
            "otherwise.\nOn the command line --student.key=value sets all students, "
            "--student.NAME.key=value one.\n" +
            options_help(student_flags(student));
@@ -202,8 +210,8 @@ const std::vector<Command>& commands() {
          train_help, parse_train},
         {"eval", "--model MODEL --tokens DIR [--split test] [--teacher MODEL]",
          "scores a model on held-out tokens", help_of<EvalOptions>, parse_eval},
-        {"inspect", "PATH", "what is in a file, a folder of tokens or a run", help_of<InspectOptions>,
-         parse_inspect},
+        {"inspect", "PATH", "what is in a file, a folder of tokens or a run",
+         help_of<InspectOptions>, parse_inspect},
         {"bench", "[--config gpt2-small --rank 58 --micro-batch 2]",
          "times steps of distillation on this machine", help_of<BenchOptions>, parse_bench},
     };

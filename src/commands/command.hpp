@@ -16,8 +16,8 @@ using Runnable = std::function<int(Communicator&)>;
 
 struct Command {
     std::string name;
-    std::string usage;    // "CONFIG.toml [--section.key=value …]"
-    std::string summary;  // one line
+    std::string usage;                  // "CONFIG.toml [--section.key=value …]"
+    std::string summary;                // one line
     std::function<std::string()> help;  // the options, generated
     std::function<Runnable(const std::vector<std::string>&)> parse;
 };

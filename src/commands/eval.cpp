@@ -20,13 +20,14 @@ namespace {
 void check_fits(const Gpt2Config& model, const std::string& name, const TokenFiles& tokens,
                 std::int64_t context) {
     if (model.V != tokens.vocabulary()) {
-        fail(ExitCode::bad_data, "{} has a vocabulary of {}, the tokens in {} one of {}; prepare "
-             "them with the model's tokenizer", name, model.V, tokens.directory(),
-             tokens.vocabulary());
+        fail(ExitCode::bad_data,
+             "{} has a vocabulary of {}, the tokens in {} one of {}; prepare "
+             "them with the model's tokenizer",
+             name, model.V, tokens.directory(), tokens.vocabulary());
     }
     if (context > model.T) {
-        fail(ExitCode::usage, "--context {} is longer than the {} positions of {}", context, model.T,
-             name);
+        fail(ExitCode::usage, "--context {} is longer than the {} positions of {}", context,
+             model.T, name);
     }
 }
 
@@ -118,8 +119,7 @@ int eval(const EvalOptions& options, Communicator& world) {
     if (!options.per_document.empty()) {
         publish_text(options.per_document, per_document_table(tokens, nll_of_target));
     }
-    const Json json =
-        result_json(options, sums, tokens, context, model.weights->trained().count());
+    const Json json = result_json(options, sums, tokens, context, model.weights->trained().count());
     if (options.json) {
         fmt::print("{}\n", json.dump(2));
     } else {

@@ -9,8 +9,8 @@
 namespace lrd {
 
 struct EvalOptions {
-    std::string model;         // MODEL
-    std::string tokens;        // folder of shards
+    std::string model;   // MODEL
+    std::string tokens;  // folder of shards
     std::string split = "test";
     std::int64_t stride = 0;   // 0: windows side by side
     std::int64_t context = 0;  // 0: the model's

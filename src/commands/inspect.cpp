@@ -27,7 +27,8 @@ std::string bytes_text(double bytes) {
         bytes /= 1024.0;
         ++unit;
     }
-    return unit == 0 ? fmt::format("{:.0f} B", bytes) : fmt::format("{:.1f} {}", bytes, units[unit]);
+    return unit == 0 ? fmt::format("{:.0f} B", bytes)
+                     : fmt::format("{:.1f} {}", bytes, units[unit]);
 }
 
 Json attributes_json(const h5::File& file, const std::string& object) {
@@ -58,7 +59,8 @@ Json range_json(const h5::File& file, const std::string& name, const h5::Info& i
     std::int64_t odd = 0;
     const std::uint64_t rows = info.shape.empty() ? 0 : info.shape[0];
     const std::uint64_t width = rows == 0 ? 0 : info.size() / rows;
-    const std::uint64_t step = std::max<std::uint64_t>(1, range_rows / std::max<std::uint64_t>(width, 1));
+    const std::uint64_t step =
+        std::max<std::uint64_t>(1, range_rows / std::max<std::uint64_t>(width, 1));
     const bool real = info.type == h5::Type::f32 || info.type == h5::Type::f64;
     const auto take = [&](const auto& values) {
         for (const auto v : values) {
@@ -80,7 +82,9 @@ Json range_json(const h5::File& file, const std::string& name, const h5::Info& i
         }
     }
     Json json = Json::object();
-    const auto number = [&](double x) { return real ? Json(x) : Json(static_cast<std::int64_t>(x)); };
+    const auto number = [&](double x) {
+        return real ? Json(x) : Json(static_cast<std::int64_t>(x));
+    };
     json["min"] = low <= high ? number(low) : Json();
     json["max"] = low <= high ? number(high) : Json();
     if (real) {
@@ -197,7 +201,9 @@ std::string shape_text(const Json& shape) {
     return text + ")";
 }
 
-std::string value_text(const Json& value) { return value.is_string() ? value.as_string() : value.dump(); }
+std::string value_text(const Json& value) {
+    return value.is_string() ? value.as_string() : value.dump();
+}
 
 void print_attributes(const Json& item, const std::string& indent) {
     if (const Json* attributes = item.find("attributes")) {

@@ -6,7 +6,7 @@
 namespace lrd {
 
 struct InspectOptions {
-    std::string path;   // an HDF5 file, a folder of shards or a run directory
+    std::string path;  // an HDF5 file, a folder of shards or a run directory
     bool json = false;
 };
 

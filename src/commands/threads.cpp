@@ -20,7 +20,8 @@ std::int64_t set_threads(std::int64_t asked, const Communicator& world) {
         mine = CPU_COUNT(&set);
     }
     const std::int64_t fair = std::max<std::int64_t>(1, node / world.node_size());
-    const std::int64_t threads = asked > 0 ? asked : std::max<std::int64_t>(1, std::min(mine, fair));
+    const std::int64_t threads =
+        asked > 0 ? asked : std::max<std::int64_t>(1, std::min(mine, fair));
     omp_set_num_threads(static_cast<int>(threads));
     omp_set_dynamic(0);
     return threads;

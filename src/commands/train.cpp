@@ -14,12 +14,16 @@ namespace {
 
 /// status.json for a run that ends with an error, from whichever rank noticed it. What was wrong
 /// before the first step says nothing about a run that stands there already.
-void write_failure(const Config& config, const Run* run, ExitCode code, const std::string& reason, int rank) {
+void write_failure(const Config& config, const Run* run, ExitCode code, const std::string& reason,
+                   int rank) {
     if (run == nullptr && std::filesystem::exists(config.run.out + "/status.json")) {
         return;
     }
-    RunDirectory::Status status{.state = "failed", .code = code, .steps = config.train.steps,
-                                .reason = reason, .first_failing_rank = rank};
+    RunDirectory::Status status{.state = "failed",
+                                .code = code,
+                                .steps = config.train.steps,
+                                .reason = reason,
+                                .first_failing_rank = rank};
     if (run != nullptr) {
         status.step = run->progress().step;
         status.last_checkpoint = run->last_checkpoint();
@@ -51,10 +55,11 @@ int train(const Config& config, Communicator& world) {
         const ExitCode code = run->execute();
         if (world.rank() == 0) {
             const bool done = code == ExitCode::done;
-            RunDirectory::write_status(config.run.out,
-                                       {.state = done ? "done" : "stopped", .code = code,
-                                        .step = run->progress().step, .steps = config.train.steps,
-                                        .last_checkpoint = run->last_checkpoint()});
+            RunDirectory::write_status(config.run.out, {.state = done ? "done" : "stopped",
+                                                        .code = code,
+                                                        .step = run->progress().step,
+                                                        .steps = config.train.steps,
+                                                        .last_checkpoint = run->last_checkpoint()});
         }
         return static_cast<int>(code);
     } catch (const Error& error) {

@@ -10,8 +10,8 @@
 namespace lrd {
 
 struct RunSettings {
-    std::string out;               // run directory; "" = runs/<name of the configuration file>
-    std::string resume = "auto";   // auto | must | never
+    std::string out;              // run directory; "" = runs/<name of the configuration file>
+    std::string resume = "auto";  // auto | must | never
     std::int64_t seed = 1;
     std::string device = "auto";     // auto | cpu
     std::string precision = "auto";  // auto | fp32
@@ -23,8 +23,8 @@ struct DataSettings {
     std::string tokens;
     std::string split = "train";
     std::int64_t context = 1024;
-    std::int64_t limit_tokens = 0;   // 0 = all
-    std::vector<std::string> eval;   // "DIR:split"; empty = val of `tokens`, if there is one
+    std::int64_t limit_tokens = 0;  // 0 = all
+    std::vector<std::string> eval;  // "DIR:split"; empty = val of `tokens`, if there is one
 };
 
 struct TeacherSettings {
@@ -56,8 +56,8 @@ struct OptimSettings {
     double beta1 = 0.9;
     double beta2 = 0.999;
     double eps = 1e-8;
-    double weight_decay = 0.01;  // on matrices only
-    double clip = 1.0;           // 0 = none
+    double weight_decay = 0.01;       // on matrices only
+    double clip = 1.0;                // 0 = none
     std::string schedule = "cosine";  // cosine | constant | linear | inverse-sqrt
     double warmup = 0.05;             // share of the steps
 };

@@ -15,7 +15,8 @@ namespace lrd {
 class Memory {
 public:
     virtual ~Memory() = default;
-    virtual void* allocate(std::size_t bytes) = 0;  ///< 64-byte aligned; throws Error(out_of_memory)
+    virtual void* allocate(
+        std::size_t bytes) = 0;  ///< 64-byte aligned; throws Error(out_of_memory)
     virtual void release(void* data, std::size_t bytes) noexcept = 0;
     /// Between begin and end the host (MPI, say) may touch the bytes of `view` in place. Only
     /// memory that the host can address answers; the calls nest.

@@ -33,9 +33,9 @@ template <class... Args>
 }  // namespace lrd
 
 /// An invariant of the program itself; a failure is a bug (exit code 70).
-#define LRD_CHECK(condition, ...)                                                      \
-    do {                                                                               \
-        if (!(condition)) {                                                            \
+#define LRD_CHECK(condition, ...)                                                          \
+    do {                                                                                   \
+        if (!(condition)) {                                                                \
             ::lrd::fail_check(#condition, __FILE__, __LINE__, ::fmt::format(__VA_ARGS__)); \
-        }                                                                              \
+        }                                                                                  \
     } while (false)

@@ -11,8 +11,8 @@ enum class ExitCode : int {
     missing_input = 66,  ///< a file that is not there
     internal = 70,
     out_of_memory = 71,
-    busy = 73,  ///< the output directory belongs to a running job, or holds another run
-    io = 74,    ///< writing failed: disk full, read-only, …
+    busy = 73,      ///< the output directory belongs to a running job, or holds another run
+    io = 74,        ///< writing failed: disk full, read-only, …
     stopped = 75,   ///< stopped on request with a valid checkpoint: queue the same command again
     diverged = 76,  ///< too many updates in a row were not finite: do not queue again
     peer_lost = 77,

@@ -41,12 +41,14 @@ void write_info(const std::string& line) {
 }
 
 void write_warning(const std::string& line) {
-    put(g_rank == 0 ? "lrd: warning: " + line : fmt::format("lrd: warning (rank {}): {}", g_rank, line));
+    put(g_rank == 0 ? "lrd: warning: " + line
+                    : fmt::format("lrd: warning (rank {}): {}", g_rank, line));
 }
 
 double now() {
     using namespace std::chrono;
-    return duration_cast<std::chrono::duration<double>>(steady_clock::now().time_since_epoch()).count();
+    return duration_cast<std::chrono::duration<double>>(steady_clock::now().time_since_epoch())
+        .count();
 }
 
 std::string duration(double seconds) {
@@ -59,7 +61,11 @@ std::string duration(double seconds) {
 }
 
 Progress::Progress(std::string what, double total)
-    : what_(std::move(what)), total_(total), start_(now()), last_(start_), terminal_(draws_bars()) {}
+    : what_(std::move(what)),
+      total_(total),
+      start_(now()),
+      last_(start_),
+      terminal_(draws_bars()) {}
 
 Progress::~Progress() {
     if (drawn_) {
@@ -89,13 +95,16 @@ void Progress::print(double done, const std::string& note) {
     const std::string left =
         fresh > 0.0 ? duration((total_ - done) * (last_ - start_) / fresh) + " left" : "starting";
     if (!terminal_) {
-        put(fmt::format("{}: {:.0f} % ({}){}{}", what_, 100.0 * share, left, note.empty() ? "" : ", ", note));
+        put(fmt::format("{}: {:.0f} % ({}){}{}", what_, 100.0 * share, left,
+                        note.empty() ? "" : ", ", note));
         return;
     }
     constexpr int width = 30;
     const int filled = static_cast<int>(share * width);
-    fmt::print(stderr, "\r\x1b[K{} [{}{}] {:3.0f} % {} {}", what_, std::string(static_cast<std::size_t>(filled), '#'),
-               std::string(static_cast<std::size_t>(width - filled), '.'), 100.0 * share, left, note);
+    fmt::print(stderr, "\r\x1b[K{} [{}{}] {:3.0f} % {} {}", what_,
+               std::string(static_cast<std::size_t>(filled), '#'),
+               std::string(static_cast<std::size_t>(width - filled), '.'), 100.0 * share, left,
+               note);
     std::fflush(stderr);
     drawn_ = true;
 }

@@ -38,7 +38,7 @@ private:
     bool terminal_, drawn_ = false;
 };
 
-double now();  ///< seconds on the monotonic clock
+double now();                          ///< seconds on the monotonic clock
 std::string duration(double seconds);  ///< "1:02:03" or "4.2 s"
 
 }  // namespace lrd::log

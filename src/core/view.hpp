@@ -47,9 +47,9 @@ public:
     float* f32() const;
     std::int32_t* i32() const;
 
-    View t() const;                                            ///< matrix transpose
-    View slice(std::int64_t begin, std::int64_t end) const;    ///< rows [begin, end) of dim 0
-    View columns(std::int64_t begin, std::int64_t end) const;  ///< columns of a matrix
+    View t() const;                                                 ///< matrix transpose
+    View slice(std::int64_t begin, std::int64_t end) const;         ///< rows [begin, end) of dim 0
+    View columns(std::int64_t begin, std::int64_t end) const;       ///< columns of a matrix
     View reshape(std::initializer_list<std::int64_t> shape) const;  ///< dense views only
     /// `count` elements from `offset` of a dense view, seen as `shape`.
     View at(std::int64_t offset, std::initializer_list<std::int64_t> shape) const;

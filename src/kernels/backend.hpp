@@ -58,10 +58,10 @@ struct LayerNormBackward {
 ///   lm = −log p_s[y]                  d lm/dz_s = p_s − 1_y
 /// A label below 0 marks padding: losses and gradient of that row are 0.
 struct HeadLoss {
-    View z_s;             // (R, V) in: student's logits; out: its gradient, if `gradient`
-    View z_t = {};        // (R, V) teacher's logits, or none: kd is 0
-    View labels;          // (R) i32
-    View kd, lm;          // (R) out, without weights
+    View z_s;       // (R, V) in: student's logits; out: its gradient, if `gradient`
+    View z_t = {};  // (R, V) teacher's logits, or none: kd is 0
+    View labels;    // (R) i32
+    View kd, lm;    // (R) out, without weights
     float tau = 1.0F;
     float w_kd = 0.0F, w_lm = 0.0F;  // gradient = scale·(w_kd·d kd + w_lm·d lm)
     float scale = 1.0F;
@@ -92,20 +92,20 @@ public:
 
     // ---- memory
     void zero(const View& x);
-    void copy(const View& to, const View& from);           ///< same dtype and shape; dense
-    void upload(const View& to, const void* from);         ///< from host; `from` may change after
-    void download(void* to, const View& from);             ///< valid after synchronize()
+    void copy(const View& to, const View& from);    ///< same dtype and shape; dense
+    void upload(const View& to, const void* from);  ///< from host; `from` may change after
+    void download(void* to, const View& from);      ///< valid after synchronize()
     void synchronize();
-    void cast(const View& to, const View& from);           ///< f32 ↔ bf16 (or equal dtypes)
+    void cast(const View& to, const View& from);  ///< f32 ↔ bf16 (or equal dtypes)
 
     // ---- products
     void matmul(const Product& product);
     void grouped_matmul(std::span<const Product> products);  ///< independent of each other
 
     // ---- pointwise and per column
-    void add(const View& y, const View& x);                   // y += x, any equal shape, dense
-    void column_sums(const View& sums, const View& x);        // (M) += over rows of (N, M)
-    void gelu(const View& y, const View& x);                  // tanh form of GPT-2
+    void add(const View& y, const View& x);             // y += x, any equal shape, dense
+    void column_sums(const View& sums, const View& x);  // (M) += over rows of (N, M)
+    void gelu(const View& y, const View& x);            // tanh form of GPT-2
     void gelu_backward(const View& d_x, const View& d_y, const View& x);  // d_x may be d_y
 
     // ---- embedding
@@ -128,12 +128,12 @@ public:
     void argmax_rows(const View& best, const View& z);  // (R) i32 = first largest of (R, V)
     void clone_loss(const CloneLoss& args);
     /// column_sums (C) += Σ x, square_sum (1) += Σ x², over the rows that CloneLoss would take.
-    void tap_moments(const View& column_sums, const View& square_sum, const View& x,
-                     std::int64_t T, bool skip_first);
+    void tap_moments(const View& column_sums, const View& square_sum, const View& x, std::int64_t T,
+                     bool skip_first);
 
     // ---- reductions and optimisers
-    void sum(const View& total, const View& x);           // (1) += Σ x
-    void sum_squares(const View& total, const View& x);   // (1) += Σ x²
+    void sum(const View& total, const View& x);          // (1) += Σ x
+    void sum_squares(const View& total, const View& x);  // (1) += Σ x²
     void adamw(const View& p, const View& grad, const View& m, const View& v, AdamWStep step);
     void sgd(const View& p, const View& grad, float lr, float weight_decay, float grad_scale);
 

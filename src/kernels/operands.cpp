@@ -146,8 +146,10 @@ void Operands::is_factor(const char* argument, const View& x, std::int64_t rows,
     const bool apart = (rows_dense && (rows <= 1 || x.stride(0) >= cols)) ||
                        (cols_dense && (cols <= 1 || x.stride(1) >= rows));
     if (!apart && x.size() > 0) {
-        fail(ExitCode::internal, "{}: {} = {} has strides {} and {}, expected rows or columns "
-             "without gaps", op_, argument, x.describe(), x.stride(0), x.stride(1));
+        fail(ExitCode::internal,
+             "{}: {} = {} has strides {} and {}, expected rows or columns "
+             "without gaps",
+             op_, argument, x.describe(), x.stride(0), x.stride(1));
     }
 }
 

@@ -30,10 +30,13 @@ void fix_signs(Svd& d) {
 }  // namespace
 
 Svd svd(std::vector<double> w, std::int64_t m, std::int64_t n) {
-    LRD_CHECK(static_cast<std::int64_t>(w.size()) == m * n, "{} values for {} × {}", w.size(), m, n);
+    LRD_CHECK(static_cast<std::int64_t>(w.size()) == m * n, "{} values for {} × {}", w.size(), m,
+              n);
     if (!std::all_of(w.begin(), w.end(), [](double x) { return std::isfinite(x); })) {
-        fail(ExitCode::bad_data, "a {} × {} weight of the teacher holds values that are not finite; "
-             "its SVD does not exist", m, n);
+        fail(ExitCode::bad_data,
+             "a {} × {} weight of the teacher holds values that are not finite; "
+             "its SVD does not exist",
+             m, n);
     }
     const std::int64_t k = std::min(m, n);
     Svd d{m, n, k, {}, {}, {}};

@@ -8,9 +8,9 @@
 namespace lrd {
 
 struct Svd {
-    std::int64_t m, n, k;   // k = min(m, n)
-    std::vector<double> u;  // (m, k)
-    std::vector<double> s;  // (k) descending
+    std::int64_t m, n, k;    // k = min(m, n)
+    std::vector<double> u;   // (m, k)
+    std::vector<double> s;   // (k) descending
     std::vector<double> vt;  // (k, n)
 };
 

@@ -47,8 +47,8 @@ void HeadPass::run(Gpt2* teacher, std::span<const HeadTerm> students, const View
     }
 }
 
-void HeadPass::run_block(const HeadTerm& s, const View& z_t, const View& labels,
-                         std::int64_t begin, std::int64_t end, float scale, bool gradient) {
+void HeadPass::run_block(const HeadTerm& s, const View& z_t, const View& labels, std::int64_t begin,
+                         std::int64_t end, float scale, bool gradient) {
     const View z_s = z_s_.slice(0, end - begin);
     const View kd = s.kd_rows.slice(begin, end);
     const View lm = s.lm_rows.slice(begin, end);

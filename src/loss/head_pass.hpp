@@ -14,7 +14,7 @@ namespace lrd {
 struct HeadTerm {
     Gpt2* model = nullptr;
     float tau = 1.0F, w_kd = 0.0F, w_lm = 0.0F;
-    bool wants_kd = true;  // needs the teacher's logits
+    bool wants_kd = true;   // needs the teacher's logits
     View kd_rows, lm_rows;  // (N) out
     View kd_sum, lm_sum;    // (1) +=
     View top1 = {};         // (N) i32 out, or none
@@ -35,8 +35,8 @@ public:
     const Arena& arena() const { return arena_; }
 
 private:
-    void run_block(const HeadTerm& student, const View& z_t, const View& labels,
-                   std::int64_t begin, std::int64_t end, float scale, bool gradient);
+    void run_block(const HeadTerm& student, const View& z_t, const View& labels, std::int64_t begin,
+                   std::int64_t end, float scale, bool gradient);
 
     Backend& backend_;
     std::int64_t block_rows_;

@@ -15,14 +15,14 @@ struct BatchShape {
 };
 
 struct BlockActivations {
-    View h_in;                            // (N, C)   residual stream before the block
-    View ln_1, mean_1, rstd_1;            // (N, C), (N), (N)
-    View kept_attn, qkv;                  // (N, r), (N, 3·H·D)
-    View att, lse;                        // (N, H·D), (B, H, T)
-    View kept_proj, a;                    // (N, r), (N, C)  tap: attention output
-    View h_mid, ln_2, mean_2, rstd_2;     // (N, C), (N, C), (N), (N)
-    View kept_fc, fc, gelu;               // (N, r), (N, F), (N, F)
-    View kept_mlp, mlp;                   // (N, r), (N, C)
+    View h_in;                         // (N, C)   residual stream before the block
+    View ln_1, mean_1, rstd_1;         // (N, C), (N), (N)
+    View kept_attn, qkv;               // (N, r), (N, 3·H·D)
+    View att, lse;                     // (N, H·D), (B, H, T)
+    View kept_proj, a;                 // (N, r), (N, C)  tap: attention output
+    View h_mid, ln_2, mean_2, rstd_2;  // (N, C), (N, C), (N), (N)
+    View kept_fc, fc, gelu;            // (N, r), (N, F), (N, F)
+    View kept_mlp, mlp;                // (N, r), (N, C)
 };
 
 struct Activations {
@@ -32,14 +32,14 @@ struct Activations {
     BatchShape capacity;
     bool keep_taps;
     Arena arena;
-    View embedded, kept_embed;          // (N, C), (N, re)
+    View embedded, kept_embed;  // (N, C), (N, re)
     std::vector<BlockActivations> blocks;
     View h_out, hidden, mean_f, rstd_f;  // (N, C) last residual, (N, C) after ln_f, (N), (N)
     View kept_head;                      // (N, re)
     // Scratch of the backward pass (training only).
-    View d_hidden, d_h, d_a, d_c;        // (N, C) each
-    View d_wide, d_wide_2;               // (N, max(3·H·D, F))
-    View d_kept;                         // (N, largest r or re)
+    View d_hidden, d_h, d_a, d_c;  // (N, C) each
+    View d_wide, d_wide_2;         // (N, max(3·H·D, F))
+    View d_kept;                   // (N, largest r or re)
 
 private:
     BlockActivations make_block(const Weights& weights, std::int64_t layer,

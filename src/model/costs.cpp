@@ -63,7 +63,9 @@ Cost head_loss_cost(std::int64_t rows, std::int64_t V, bool with_teacher, bool g
 Cost clone_cost(std::int64_t rows, std::int64_t C) {
     return {5.0 * d(rows) * d(C), 4.0 * word * d(rows) * d(C)};
 }
-Cost adamw_cost(std::int64_t parameters) { return {14.0 * d(parameters), 7.0 * word * d(parameters)}; }
+Cost adamw_cost(std::int64_t parameters) {
+    return {14.0 * d(parameters), 7.0 * word * d(parameters)};
+}
 
 PartCosts& PartCosts::operator+=(const PartCosts& o) {
     for (int i = 0; i < 4; ++i) {
@@ -131,10 +133,10 @@ Cost forms_cost(const Architecture& student) {
     for_each_linear(student, [&](const FormSpec& spec, const LinearShape& shape) {
         if (spec.kind == "lifted") {
             const std::int64_t r = spec.rank;
-            cost += product_cost(shape.m, r, shape.n);             // W P_r
-            cost += product_cost(shape.n, r, shape.m);             // Wᵀ (P_lᵀ d_S)
-            cost += times(product_cost(r, r, shape.m), 2.0);       // S, d_S
-            cost += times(product_cost(shape.m, r, r), 4.0);       // U, S d_Uᵀ, d_S (W P_r)ᵀ, P_lᵀ d_S
+            cost += product_cost(shape.m, r, shape.n);        // W P_r
+            cost += product_cost(shape.n, r, shape.m);        // Wᵀ (P_lᵀ d_S)
+            cost += times(product_cost(r, r, shape.m), 2.0);  // S, d_S
+            cost += times(product_cost(shape.m, r, r), 4.0);  // U, S d_Uᵀ, d_S (W P_r)ᵀ, P_lᵀ d_S
         }
     });
     return cost;

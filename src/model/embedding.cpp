@@ -10,8 +10,10 @@ namespace lrd {
 Embedding::Embedding(const Gpt2Config& config, std::int64_t rank)
     : v_(config.V), c_(config.C), rank_(rank) {
     if (rank < 0 || rank > std::min(v_, c_)) {
-        fail(ExitCode::usage, "student.embedding_rank {} is not in 0..{} (= min of V = {} and C = {}; "
-             "0 means dense)", rank, std::min(v_, c_), v_, c_);
+        fail(ExitCode::usage,
+             "student.embedding_rank {} is not in 0..{} (= min of V = {} and C = {}; "
+             "0 means dense)",
+             rank, std::min(v_, c_), v_, c_);
     }
 }
 

@@ -33,7 +33,7 @@ public:
 
 private:
     std::int64_t v_, c_, rank_;
-    View e_, d_e_;              // (V, C) when dense
+    View e_, d_e_;                // (V, C) when dense
     View ce_, de_, d_ce_, d_de_;  // (V, re), (re, C) when factored
 };
 

@@ -11,8 +11,8 @@ void TwoFactorForm::bind_bias(const FormMemory& memory) {
 }
 
 void TwoFactorForm::forward(Backend& backend, const View& y, const View& x, const View& z) const {
-    backend.matmul({.c = z, .a = x, .b = r_});                      // z = x R      (N, r)
-    backend.matmul({.c = y, .a = z, .b = u_.t(), .bias = b_});      // y = z Uᵀ + b (N, m)
+    backend.matmul({.c = z, .a = x, .b = r_});                  // z = x R      (N, r)
+    backend.matmul({.c = y, .a = z, .b = u_.t(), .bias = b_});  // y = z Uᵀ + b (N, m)
 }
 
 void TwoFactorForm::backward(Backend& backend, const View& d_x, const View& d_y, const View& x,

@@ -27,8 +27,10 @@ std::unique_ptr<Form> make_form(const FormSpec& spec, const LinearShape& shape) 
     }
     const std::int64_t full = std::min(shape.m, shape.n);
     if (spec.rank < 1 || spec.rank > full) {
-        fail(ExitCode::usage, "rank {} of {} is not in 1..{} (= min of {} and {}); change "
-             "student.rank", spec.rank, shape.name, full, shape.m, shape.n);
+        fail(ExitCode::usage,
+             "rank {} of {} is not in 1..{} (= min of {} and {}); change "
+             "student.rank",
+             spec.rank, shape.name, full, shape.m, shape.n);
     }
     if (spec.kind == "factored") {
         return std::make_unique<FactoredForm>(shape, spec.rank);

@@ -43,17 +43,27 @@ void Gpt2::block_forward(std::int64_t l, const View& x, const View& residual) {
     const View h_in = residual ? rows(b.h_in) : x;
     const Norm& ln_1 = weights_.ln_1(l);
     const Norm& ln_2 = weights_.ln_2(l);
-    backend_.layernorm({.y = rows(b.ln_1), .h = h_in, .mean = rows(b.mean_1),
-                        .rstd = rows(b.rstd_1), .x = x, .residual = residual,
-                        .gamma = ln_1.gamma, .beta = ln_1.beta});
+    backend_.layernorm({.y = rows(b.ln_1),
+                        .h = h_in,
+                        .mean = rows(b.mean_1),
+                        .rstd = rows(b.rstd_1),
+                        .x = x,
+                        .residual = residual,
+                        .gamma = ln_1.gamma,
+                        .beta = ln_1.beta});
     weights_.form(l, Linear::c_attn)
         .forward(backend_, rows(b.qkv), rows(b.ln_1), rows(b.kept_attn));
     backend_.attention(rows(b.att), lse(b), rows(b.qkv), attention_shape());
     weights_.form(l, Linear::attn_c_proj)
         .forward(backend_, rows(b.a), rows(b.att), rows(b.kept_proj));
-    backend_.layernorm({.y = rows(b.ln_2), .h = rows(b.h_mid), .mean = rows(b.mean_2),
-                        .rstd = rows(b.rstd_2), .x = h_in, .residual = rows(b.a),
-                        .gamma = ln_2.gamma, .beta = ln_2.beta});
+    backend_.layernorm({.y = rows(b.ln_2),
+                        .h = rows(b.h_mid),
+                        .mean = rows(b.mean_2),
+                        .rstd = rows(b.rstd_2),
+                        .x = h_in,
+                        .residual = rows(b.a),
+                        .gamma = ln_2.gamma,
+                        .beta = ln_2.beta});
     weights_.form(l, Linear::c_fc).forward(backend_, rows(b.fc), rows(b.ln_2), rows(b.kept_fc));
     backend_.gelu(rows(b.gelu), rows(b.fc));
     weights_.form(l, Linear::mlp_c_proj)
@@ -86,9 +96,10 @@ void Gpt2::block_backward(std::int64_t l, TapGradient* taps) {
     const View d_c = rows(memory_.d_c);
     const std::int64_t n = batch_.rows();
     const auto wide = [&](const View& x, std::int64_t width) { return x.at(0, {n, width}); };
-    const auto linear_backward = [&](Linear linear, const View& d_x, const View& d_y,
-                                     const View& x, const View& z) {
-        weights_.form(l, linear).backward(backend_, d_x, d_y, rows(x), rows(z), d_kept_like(rows(z)));
+    const auto linear_backward = [&](Linear linear, const View& d_x, const View& d_y, const View& x,
+                                     const View& z) {
+        weights_.form(l, linear).backward(backend_, d_x, d_y, rows(x), rows(z),
+                                          d_kept_like(rows(z)));
     };
     const std::int64_t width = config().attention_width();
 
@@ -99,10 +110,14 @@ void Gpt2::block_backward(std::int64_t l, TapGradient* taps) {
     linear_backward(Linear::mlp_c_proj, d_gelu, d_h, b.gelu, b.kept_mlp);
     backend_.gelu_backward(d_gelu, d_gelu, rows(b.fc));
     linear_backward(Linear::c_fc, d_c, d_gelu, b.ln_2, b.kept_fc);
-    backend_.layernorm_backward({.d_h = d_h, .d_gamma = weights_.ln_2(l).d_gamma,
-                                 .d_beta = weights_.ln_2(l).d_beta, .d_y = d_c,
-                                 .h = rows(b.h_mid), .mean = rows(b.mean_2),
-                                 .rstd = rows(b.rstd_2), .gamma = weights_.ln_2(l).gamma});
+    backend_.layernorm_backward({.d_h = d_h,
+                                 .d_gamma = weights_.ln_2(l).d_gamma,
+                                 .d_beta = weights_.ln_2(l).d_beta,
+                                 .d_y = d_c,
+                                 .h = rows(b.h_mid),
+                                 .mean = rows(b.mean_2),
+                                 .rstd = rows(b.rstd_2),
+                                 .gamma = weights_.ln_2(l).gamma});
     View d_a = d_h;  // of the attention output; a tap there adds to it, not to the residual
     if (taps != nullptr && taps->wants(l, Tap::attention)) {
         d_a = rows(memory_.d_a);
@@ -112,13 +127,15 @@ void Gpt2::block_backward(std::int64_t l, TapGradient* taps) {
     const View d_att = wide(memory_.d_wide_2, width);
     const View d_qkv = wide(memory_.d_wide, 3 * width);
     linear_backward(Linear::attn_c_proj, d_att, d_a, b.att, b.kept_proj);
-    backend_.attention_backward(d_qkv, d_att, rows(b.att), lse(b), rows(b.qkv),
-                                attention_shape());
+    backend_.attention_backward(d_qkv, d_att, rows(b.att), lse(b), rows(b.qkv), attention_shape());
     linear_backward(Linear::c_attn, d_c, d_qkv, b.ln_1, b.kept_attn);
-    backend_.layernorm_backward({.d_h = d_h, .d_gamma = weights_.ln_1(l).d_gamma,
-                                 .d_beta = weights_.ln_1(l).d_beta, .d_y = d_c,
+    backend_.layernorm_backward({.d_h = d_h,
+                                 .d_gamma = weights_.ln_1(l).d_gamma,
+                                 .d_beta = weights_.ln_1(l).d_beta,
+                                 .d_y = d_c,
                                  .h = l == 0 ? rows(memory_.embedded) : rows(b.h_in),
-                                 .mean = rows(b.mean_1), .rstd = rows(b.rstd_1),
+                                 .mean = rows(b.mean_1),
+                                 .rstd = rows(b.rstd_1),
                                  .gamma = weights_.ln_1(l).gamma});
 }
 

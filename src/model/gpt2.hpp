@@ -45,7 +45,7 @@ private:
     void block_forward(std::int64_t layer, const View& x, const View& residual);
     void block_backward(std::int64_t layer, TapGradient* taps);
     View rows(const View& x) const { return x ? x.slice(0, batch_.rows()) : x; }
-    View d_kept_like(const View& kept) const;  // scratch of the same shape
+    View d_kept_like(const View& kept) const;       // scratch of the same shape
     View lse(const BlockActivations& block) const;  // (B, H, T)
     AttentionShape attention_shape() const;
 

@@ -9,12 +9,12 @@
 namespace lrd {
 
 struct Gpt2Config {
-    std::int64_t L = 12;   // transformer layers
-    std::int64_t C = 768;  // residual width
-    std::int64_t H = 12;   // attention heads
-    std::int64_t D = 64;   // width of a head
-    std::int64_t F = 3072;  // FFN width
-    std::int64_t T = 1024;  // longest context
+    std::int64_t L = 12;     // transformer layers
+    std::int64_t C = 768;    // residual width
+    std::int64_t H = 12;     // attention heads
+    std::int64_t D = 64;     // width of a head
+    std::int64_t F = 3072;   // FFN width
+    std::int64_t T = 1024;   // longest context
     std::int64_t V = 50257;  // vocabulary
 
     std::int64_t attention_width() const { return H * D; }

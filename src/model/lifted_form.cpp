@@ -39,9 +39,9 @@ void LiftedForm::bind(const FormMemory& memory) {
 }
 
 void LiftedForm::plan_materialise(ProductStages& stages) const {
-    add_product(stages, 0, {.c = w_p_r_, .a = w_, .b = r_});      // W P_r
-    add_product(stages, 1, {.c = s_, .a = p_l_, .b = w_p_r_});    // S = P_l (W P_r)
-    add_product(stages, 2, {.c = u_, .a = p_l_.t(), .b = s_});    // U = P_lᵀ S
+    add_product(stages, 0, {.c = w_p_r_, .a = w_, .b = r_});    // W P_r
+    add_product(stages, 1, {.c = s_, .a = p_l_, .b = w_p_r_});  // S = P_l (W P_r)
+    add_product(stages, 2, {.c = u_, .a = p_l_.t(), .b = s_});  // U = P_lᵀ S
 }
 
 // d_S = P_l d_U; d_P_l = S d_Uᵀ + d_S (W P_r)ᵀ; d_P_r = xᵀ(d_y U) + Wᵀ P_lᵀ d_S. The second terms

@@ -18,12 +18,12 @@ public:
     void plan_pull_back(ProductStages& stages) const override;
 
 private:
-    View w_;              // (m, n) the teacher's, frozen
-    View p_l_, d_p_l_;    // (r, m)
-    View d_p_r_;          // (n, r) of the trained P_r; d_r_ is that of the materialised one
-    View w_p_r_;          // (m, r) = W P_r
-    View s_, d_s_;        // (r, r) the core
-    View p_lt_d_s_;       // (m, r) = P_lᵀ d_S
+    View w_;            // (m, n) the teacher's, frozen
+    View p_l_, d_p_l_;  // (r, m)
+    View d_p_r_;        // (n, r) of the trained P_r; d_r_ is that of the materialised one
+    View w_p_r_;        // (m, r) = W P_r
+    View s_, d_s_;      // (r, r) the core
+    View p_lt_d_s_;     // (m, r) = P_lᵀ d_S
 };
 
 }  // namespace lrd

@@ -69,7 +69,8 @@ void load_weights(const h5::File& file, const std::string& group, Weights& weigh
         const std::string dataset = group + "/" + p.name;
         const std::vector<float> host = file.read<float>(dataset, dataset_shape(p));
         if (!std::all_of(host.begin(), host.end(), [](float x) { return std::isfinite(x); })) {
-            fail(ExitCode::bad_data, "{}: {} holds values that are not finite", file.path(), dataset);
+            fail(ExitCode::bad_data, "{}: {} holds values that are not finite", file.path(),
+                 dataset);
         }
         weights.backend().upload(weights.parameters().view(p), host.data());
         weights.backend().synchronize();

@@ -16,7 +16,9 @@ Parameter matrix(std::string name, std::int64_t rows, std::int64_t cols) {
     return {std::move(name), rows, cols, false, 0};
 }
 
-Parameter vector(std::string name, std::int64_t size) { return {std::move(name), 1, size, true, 0}; }
+Parameter vector(std::string name, std::int64_t size) {
+    return {std::move(name), 1, size, true, 0};
+}
 
 ParameterTable::ParameterTable(std::vector<Parameter> parameters)
     : parameters_(std::move(parameters)) {

@@ -34,8 +34,8 @@ public:
     const std::vector<Parameter>& all() const { return parameters_; }
     const Parameter& find(std::string_view name) const;
     bool has(std::string_view name) const;
-    std::int64_t count() const;                       ///< parameters, without padding
-    std::int64_t flat_size() const { return flat_; }  ///< elements of the flat arena
+    std::int64_t count() const;                            ///< parameters, without padding
+    std::int64_t flat_size() const { return flat_; }       ///< elements of the flat arena
     std::int64_t decay_end() const { return decay_end_; }  ///< [0, decay_end) decays, the rest not
     bool operator==(const ParameterTable& other) const;
 

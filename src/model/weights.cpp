@@ -46,8 +46,10 @@ Architecture low_rank_architecture(const Gpt2Config& config, const std::string& 
     const std::size_t n = ranks.size();
     const bool dense = form == "dense";
     if (!dense && n != 1 && n != static_cast<std::size_t>(config.L) && n != linears) {
-        fail(ExitCode::usage, "student.rank has {} entries; give one for all, {} (one per layer) or "
-             "{} (one per linear)", n, config.L, linears);
+        fail(ExitCode::usage,
+             "student.rank has {} entries; give one for all, {} (one per layer) or "
+             "{} (one per linear)",
+             n, config.L, linears);
     }
     Architecture out{config, {}, embedding_rank};
     for (std::size_t i = 0; i < linears; ++i) {

@@ -46,15 +46,19 @@ public:
 
     const Form& form(std::int64_t layer, Linear linear) const;
     const Embedding& embedding() const { return embedding_; }
-    const View& positions() const { return positions_; }       // (T, C)
+    const View& positions() const { return positions_; }  // (T, C)
     const View& d_positions() const { return d_positions_; }
-    const Norm& ln_1(std::int64_t layer) const { return norms_[static_cast<std::size_t>(2 * layer)]; }
-    const Norm& ln_2(std::int64_t layer) const { return norms_[static_cast<std::size_t>(2 * layer + 1)]; }
+    const Norm& ln_1(std::int64_t layer) const {
+        return norms_[static_cast<std::size_t>(2 * layer)];
+    }
+    const Norm& ln_2(std::int64_t layer) const {
+        return norms_[static_cast<std::size_t>(2 * layer + 1)];
+    }
     const Norm& ln_f() const { return norms_.back(); }
 
     const ParameterTable& trained() const { return trained_table_; }
-    const Tensors& parameters() const { return parameters_; }   ///< trained tensors
-    const Tensors& gradients() const { return d_trained_; }     ///< of these, after pull_back
+    const Tensors& parameters() const { return parameters_; }       ///< trained tensors
+    const Tensors& gradients() const { return d_trained_; }         ///< of these, after pull_back
     const View& to_reduce() const { return d_materialised_.flat; }  ///< after backward
     std::int64_t materialised_count() const { return materialised_table_.count(); }
 

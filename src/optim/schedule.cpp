@@ -38,7 +38,8 @@ double learning_rate(const OptimSettings& o, std::int64_t steps, std::int64_t s)
     }
     LRD_CHECK(o.schedule == "inverse-sqrt", "schedule {}", o.schedule);
     const auto knee = static_cast<double>(std::max<std::int64_t>(w, 1));
-    return std::max(o.lr_min, o.lr * std::sqrt(knee / static_cast<double>(std::max<std::int64_t>(s, 1))));
+    return std::max(o.lr_min,
+                    o.lr * std::sqrt(knee / static_cast<double>(std::max<std::int64_t>(s, 1))));
 }
 
 }  // namespace lrd

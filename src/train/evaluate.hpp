@@ -14,10 +14,10 @@ namespace lrd {
 /// Sums over the scored tokens of all ranks.
 struct EvalSums {
     double tokens = 0.0;
-    double nll = 0.0;             // nats
-    double top1 = 0.0;            // targets that the model ranks first
-    double teacher_top1 = 0.0;    // tokens where model and teacher rank the same first
-    double teacher_kl = 0.0;      // KL(teacher ‖ model) at τ = 1, nats
+    double nll = 0.0;           // nats
+    double top1 = 0.0;          // targets that the model ranks first
+    double teacher_top1 = 0.0;  // tokens where model and teacher rank the same first
+    double teacher_kl = 0.0;    // KL(teacher ‖ model) at τ = 1, nats
 };
 
 /// Scores `model`, and against `teacher` if there is one, on every target of `windows`; batches

@@ -81,8 +81,10 @@ std::string file_in_run(const Parts& parts, const std::string& student) {
     };
     if (parts.step == "best" || (parts.step.empty() && fs::exists(best))) {
         if (!fs::exists(best)) {
-            fail(ExitCode::missing_input, "{} has no best model of {}: the run has not evaluated yet, "
-                 "or train.keep_best is false; try @last", parts.run, student);
+            fail(ExitCode::missing_input,
+                 "{} has no best model of {}: the run has not evaluated yet, "
+                 "or train.keep_best is false; try @last",
+                 parts.run, student);
         }
         return best;
     }
@@ -126,8 +128,10 @@ ModelLocation locate_model(const std::string& reference) {
     } else {
         const std::optional<Parts> parts = take_apart(reference);
         if (!parts) {
-            fail(ExitCode::missing_input, "no model {}: give a run directory, RUN:student, "
-                 "RUN:student@step or a .h5 model file", reference);
+            fail(ExitCode::missing_input,
+                 "no model {}: give a run directory, RUN:student, "
+                 "RUN:student@step or a .h5 model file",
+                 reference);
         }
         at.run = parts->run;
         const std::vector<std::string> students = students_of(parts->run);
@@ -160,8 +164,10 @@ LoadedModel load_model(Backend& backend, const ModelLocation& at) {
     if (std::any_of(linears.begin(), linears.end(), lifted)) {
         model.teacher = std::make_unique<LoadedModel>(load_model(backend, at.teacher));
         if (weights_digest(*model.teacher->weights) != at.teacher_digest) {
-            fail(ExitCode::bad_data, "{} is lifted from its teacher {}, whose weights have changed "
-                 "since; put the old teacher back, or distil again", at.name, at.teacher);
+            fail(ExitCode::bad_data,
+                 "{} is lifted from its teacher {}, whose weights have changed "
+                 "since; put the old teacher back, or distil again",
+                 at.name, at.teacher);
         }
     }
     model.weights = std::make_unique<Weights>(

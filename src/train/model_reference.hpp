@@ -12,12 +12,12 @@ namespace lrd {
 
 /// Where a model's tensors are.
 struct ModelLocation {
-    std::string file;      // state.h5, best/<student>.h5 or another model file
-    std::string group;     // "/students/<name>/model"
-    std::string teacher;   // MODEL of the run's teacher, or "" (lifted forms need it)
+    std::string file;            // state.h5, best/<student>.h5 or another model file
+    std::string group;           // "/students/<name>/model"
+    std::string teacher;         // MODEL of the run's teacher, or "" (lifted forms need it)
     std::string teacher_digest;  // what its weights were
-    std::string run;       // the run directory, or ""
-    std::string name;      // as given, for messages and tables
+    std::string run;             // the run directory, or ""
+    std::string name;            // as given, for messages and tables
     std::int64_t step = -1;
     Architecture architecture;
 };

@@ -12,8 +12,8 @@
 namespace lrd {
 
 enum class Phase : int { materialise, teacher, forward, losses, backward, reduce, update };
-constexpr std::array<const char*, 7> phase_names = {"materialise", "teacher",  "forward", "losses",
-                                                    "backward",    "reduce", "update"};
+constexpr std::array<const char*, 7> phase_names = {"materialise", "teacher", "forward", "losses",
+                                                    "backward",    "reduce",  "update"};
 
 class Phases {
 public:

@@ -46,7 +46,8 @@ std::string start_ticks(long pid) {
     if (field == "Z" || field == "X") {
         return "";
     }
-    for (int i = 4; i <= 22 && fields >> field; ++i) {  // man 5 proc: state is field 3, starttime 22
+    for (int i = 4; i <= 22 && fields >> field;
+         ++i) {  // man 5 proc: state is field 3, starttime 22
     }
     return field;
 }

@@ -5,12 +5,12 @@
 
 namespace lrd {
 
-double process_start();     ///< when this process started, on log::now()'s clock
+double process_start();  ///< when this process started, on log::now()'s clock
 std::string host_name();
-std::string job_id();       ///< of Slurm, or ""
+std::string job_id();  ///< of Slurm, or ""
 /// When process `pid` of this host started, in ticks since boot; "" if there is none. Together with
 /// the pid it names a process for good: pids are used again.
 std::string start_ticks(long pid);
-std::string utc_time();     ///< "2026-01-31T12:34:56Z"
+std::string utc_time();  ///< "2026-01-31T12:34:56Z"
 
 }  // namespace lrd

@@ -43,7 +43,8 @@ ExitCode Run::execute() {
             stop.note_save(last_save_seconds_);
         }
         if (decision.stop && !last) {
-            log::info("stopped by {} after step {}; the same command goes on", decision.reason, progress_.step);
+            log::info("stopped by {} after step {}; the same command goes on", decision.reason,
+                      progress_.step);
             return ExitCode::stopped;
         }
         bar.update(static_cast<double>(progress_.step),
@@ -68,15 +69,17 @@ void Run::after_step(const std::vector<StudentReport>& reports) {
             const Architecture* teacher = teacher_ ? &teacher_->weights().architecture() : nullptr;
             const double flops = step_cost(architectures, teacher,
                                            config_.train.global_batch / config_.train.micro_batch,
-                                           capacity_of(config_).rows(), config_.data.context).flops();
+                                           capacity_of(config_).rows(), config_.data.context)
+                                     .flops();
             metrics_->train_row(step, tokens, flops * static_cast<double>(step), progress_.seconds,
                                 students_, reports);
         }
         for (std::size_t k = 0; k < students_.size(); ++k) {
             if (reports[k].skipped) {
                 metrics_->event(step, "skipped", Json::object({{"student", students_[k]->name()}}));
-                log::warning("step {}: the update of {} was skipped, its loss or gradient is not finite",
-                             step, students_[k]->name());
+                log::warning(
+                    "step {}: the update of {} was skipped, its loss or gradient is not finite",
+                    step, students_[k]->name());
             }
         }
     }
@@ -92,9 +95,10 @@ void Run::after_step(const std::vector<StudentReport>& reports) {
 void Run::check_divergence() const {
     for (const auto& student : students_) {
         if (student->skipped_in_row >= most_skips_in_row) {
-            fail(ExitCode::diverged, "{}: {} updates in a row were not finite; lower optim.lr or look "
-                 "at the data; the last checkpoint is of step {}", student->name(),
-                 student->skipped_in_row, last_checkpoint_);
+            fail(ExitCode::diverged,
+                 "{}: {} updates in a row were not finite; lower optim.lr or look "
+                 "at the data; the last checkpoint is of step {}",
+                 student->name(), student->skipped_in_row, last_checkpoint_);
         }
     }
 }
@@ -129,18 +133,17 @@ void Run::save() {
     if (root()) {
         metrics_->flush();
         store_.save(backend_, progress_.step, checkpoint_tensors(students_), state(), provenance());
-        RunDirectory::write_status(config_.run.out,
-                                   {.state = "running", .step = progress_.step,
-                                    .steps = config_.train.steps, .last_checkpoint = progress_.step});
+        RunDirectory::write_status(config_.run.out, {.state = "running",
+                                                     .step = progress_.step,
+                                                     .steps = config_.train.steps,
+                                                     .last_checkpoint = progress_.step});
     }
     world_.barrier();
     last_checkpoint_ = progress_.step;
     last_save_seconds_ = log::now() - start;
 }
 
-Json Run::state() const {
-    return run_state(progress_, sources_, students_);
-}
+Json Run::state() const { return run_state(progress_, sources_, students_); }
 
 Provenance Run::provenance() const {
     return {world_.size(), config_toml_, sha256(config_toml_), code_version_};

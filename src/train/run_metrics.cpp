@@ -23,15 +23,20 @@ void add_groups(std::vector<ColumnGroup>& groups, const Student& student, const 
     // A column with axes of its own lies apart, so that a group of scalars is a table.
     const auto layers = static_cast<std::uint64_t>(student.model.config().L);
     groups.push_back({group_of(student, split + "_tap"),
-                      {{"loss_clone_tap", "1", "clone distance per layer and tap (0 hidden, 1 attention)",
-                        h5::Type::f64, {{"layer", layers}, {"tap", taps_per_layer}}}}});
+                      {{"loss_clone_tap",
+                        "1",
+                        "clone distance per layer and tap (0 hidden, 1 attention)",
+                        h5::Type::f64,
+                        {{"layer", layers}, {"tap", taps_per_layer}}}}});
 }
 
-std::vector<ColumnGroup> groups_of(const Students& students, const std::vector<std::string>& splits) {
-    std::vector<ColumnGroup> groups{{"/train",
-                                     {{"tokens", "token", "tokens seen since step 0"},
-                                      {"flops", "FLOP", "model FLOPs since step 0"},
-                                      {"time_s", "s", "training time since step 0, over all starts"}}}};
+std::vector<ColumnGroup> groups_of(const Students& students,
+                                   const std::vector<std::string>& splits) {
+    std::vector<ColumnGroup> groups{
+        {"/train",
+         {{"tokens", "token", "tokens seen since step 0"},
+          {"flops", "FLOP", "model FLOPs since step 0"},
+          {"time_s", "s", "training time since step 0, over all starts"}}}};
     for (const auto& student : students) {
         std::vector<Column> train = loss_columns();
         train.push_back({"lr", "1", "learning rate of the update"});
@@ -46,7 +51,8 @@ std::vector<ColumnGroup> groups_of(const Students& students, const std::vector<s
 }
 
 Json terms_json(const LossTerms& t) {
-    return Json::object({{"loss", t.loss}, {"loss_kd", t.kd}, {"loss_lm", t.lm}, {"loss_clone", t.clone}});
+    return Json::object(
+        {{"loss", t.loss}, {"loss_kd", t.kd}, {"loss_lm", t.lm}, {"loss_clone", t.clone}});
 }
 
 }  // namespace

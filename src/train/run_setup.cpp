@@ -27,8 +27,9 @@ std::string absolute_model(const std::string& reference) {
         return absolute(reference);
     }
     const std::size_t colon = reference.rfind(':');
-    return colon == std::string::npos ? reference
-                                      : absolute(reference.substr(0, colon)) + reference.substr(colon);
+    return colon == std::string::npos
+               ? reference
+               : absolute(reference.substr(0, colon)) + reference.substr(colon);
 }
 
 std::string split_of(const std::string& spec) {
@@ -49,7 +50,8 @@ Config resolved(Config config) {
         }
     } else {
         for (std::string& spec : config.data.eval) {
-            spec = absolute(spec.substr(0, spec.size() - split_of(spec).size() - 1)) + ":" + split_of(spec);
+            spec = absolute(spec.substr(0, spec.size() - split_of(spec).size() - 1)) + ":" +
+                   split_of(spec);
         }
     }
     for (StudentSettings& student : config.students) {
@@ -104,13 +106,16 @@ void Run::open_data() {
         const std::string dir = spec.substr(0, spec.size() - split.size() - 1);
         eval_tokens_.push_back(std::make_unique<TokenFiles>(dir, split));
         if (eval_tokens_.back()->vocabulary() != tokens_->vocabulary()) {
-            fail(ExitCode::bad_data, "{} has a vocabulary of {}, the tokens to train on one of {}; "
-                 "prepare both with the same tokenizer", spec, eval_tokens_.back()->vocabulary(),
-                 tokens_->vocabulary());
+            fail(ExitCode::bad_data,
+                 "{} has a vocabulary of {}, the tokens to train on one of {}; "
+                 "prepare both with the same tokenizer",
+                 spec, eval_tokens_.back()->vocabulary(), tokens_->vocabulary());
         }
         std::string name = split;  // a second one of that name: val-2
         for (int i = 2; std::find(validation_names_.begin(), validation_names_.end(), name) !=
-                        validation_names_.end() || name == "train"; ++i) {
+                            validation_names_.end() ||
+                        name == "train";
+             ++i) {
             name = fmt::format("{}-{}", split, i);
         }
         validation_names_.push_back(name);
@@ -126,29 +131,38 @@ void Run::load_teacher() {
     sources_.teacher_digest = weights_digest(*teacher_model_->weights);
     const Gpt2Config& teacher = teacher_model_->weights->config();
     if (teacher.V != tokens_->vocabulary()) {
-        fail(ExitCode::bad_data, "the teacher {} has a vocabulary of {}, the tokens in {} one of {}; "
-             "prepare them with the teacher's tokenizer", config_.teacher.model, teacher.V,
-             config_.data.tokens, tokens_->vocabulary());
+        fail(ExitCode::bad_data,
+             "the teacher {} has a vocabulary of {}, the tokens in {} one of {}; "
+             "prepare them with the teacher's tokenizer",
+             config_.teacher.model, teacher.V, config_.data.tokens, tokens_->vocabulary());
     }
     if (config_.data.context > teacher.T) {
-        fail(ExitCode::bad_data, "data.context = {} is longer than the {} positions of the teacher {}",
+        fail(ExitCode::bad_data,
+             "data.context = {} is longer than the {} positions of the teacher {}",
              config_.data.context, teacher.T, config_.teacher.model);
     }
-    teacher_ = std::make_unique<Gpt2>(*teacher_model_->weights, "teacher",
-                                      BatchShape{config_.train.micro_batch, config_.data.context}, true);
+    teacher_ =
+        std::make_unique<Gpt2>(*teacher_model_->weights, "teacher",
+                               BatchShape{config_.train.micro_batch, config_.data.context}, true);
 }
 
 void Run::make_students() {
     const ModelSettings& m = config_.model;
-    const Gpt2Config scratch{m.layers, m.width, m.heads, m.width / m.heads, 4 * m.width,
-                             config_.data.context, tokens_->vocabulary()};
+    const Gpt2Config scratch{m.layers,
+                             m.width,
+                             m.heads,
+                             m.width / m.heads,
+                             4 * m.width,
+                             config_.data.context,
+                             tokens_->vocabulary()};
     const BatchShape capacity{config_.train.micro_batch, config_.data.context};
     for (const StudentSettings& settings : config_.students) {
-        students_.push_back(std::make_unique<Student>(
-            backend_, settings, teacher_ ? teacher_->config() : scratch, teacher_.get(), capacity,
-            config_.train.steps));
+        students_.push_back(
+            std::make_unique<Student>(backend_, settings, teacher_ ? teacher_->config() : scratch,
+                                      teacher_.get(), capacity, config_.train.steps));
     }
-    trainer_ = std::make_unique<Trainer>(backend_, world_, config_.train, *loader_, teacher_.get(), students_);
+    trainer_ = std::make_unique<Trainer>(backend_, world_, config_.train, *loader_, teacher_.get(),
+                                         students_);
     for (const auto& tokens : eval_tokens_) {
         validations_.push_back(std::make_unique<Validation>(
             world_, trainer_->head(), teacher_.get(), students_,
@@ -161,7 +175,8 @@ void Run::check_same_run() const {
     if (!fs::exists(file)) {
         return;
     }
-    const bool begun = fs::is_directory(config_.run.out + "/ckpt") && !fs::is_empty(config_.run.out + "/ckpt");
+    const bool begun =
+        fs::is_directory(config_.run.out + "/ckpt") && !fs::is_empty(config_.run.out + "/ckpt");
     if (!begun) {
         return;
     }
@@ -174,21 +189,27 @@ void Run::check_same_run() const {
         list += (list.empty() ? "" : "; ") + one;
     }
     if (!list.empty()) {
-        fail(ExitCode::usage, "{} was begun with other settings: {}; give the old ones, or another "
-             "--out for a new run", config_.run.out, list);
+        fail(ExitCode::usage,
+             "{} was begun with other settings: {}; give the old ones, or another "
+             "--out for a new run",
+             config_.run.out, list);
     }
 }
 
 void Run::check_sources(const Sources& before) const {
-    const auto refuse = [&](const char* what, const std::string& old_digest, const std::string& digest) {
-        fail(ExitCode::usage, "{} was begun with other {}: {} → {} (digests); give the old ones, or "
-             "another --out for a new run", config_.run.out, what, old_digest.substr(0, 12), digest.substr(0, 12));
+    const auto refuse = [&](const char* what, const std::string& old_digest,
+                            const std::string& digest) {
+        fail(ExitCode::usage,
+             "{} was begun with other {}: {} → {} (digests); give the old ones, or "
+             "another --out for a new run",
+             config_.run.out, what, old_digest.substr(0, 12), digest.substr(0, 12));
     };
     if (before.data_digest != sources_.data_digest) {
         refuse("tokens: data.tokens", before.data_digest, sources_.data_digest);
     }
     if (before.teacher_digest != sources_.teacher_digest) {
-        refuse("weights of the teacher: teacher.model", before.teacher_digest, sources_.teacher_digest);
+        refuse("weights of the teacher: teacher.model", before.teacher_digest,
+               sources_.teacher_digest);
     }
 }
 
@@ -196,7 +217,8 @@ void Run::start_or_resume() {
     std::optional<CheckpointStore::Loaded> found;
     root_first(world_, [&] { found = store_.newest_valid(); });
     if (!found && config_.run.resume == "must") {
-        fail(ExitCode::missing_input, "run.resume is must, but {} has no checkpoint", config_.run.out);
+        fail(ExitCode::missing_input, "run.resume is must, but {} has no checkpoint",
+             config_.run.out);
     }
     if (found) {
         root_first(world_, [&] {
@@ -225,7 +247,8 @@ void Run::first_values() {
     for (const auto& student : students_) {
         if (student->settings.start.empty()) {
             const bool scratch = !teacher_ || student->settings.init == "random";
-            first.push_back({&student->weights, scratch ? "random" : "svd", student->settings.seed});
+            first.push_back(
+                {&student->weights, scratch ? "random" : "svd", student->settings.seed});
         }
     }
     // One rank decomposes; the others get the same bits.
@@ -249,10 +272,11 @@ void Run::open_metrics() {
     }
     const std::string& out = config_.run.out;
     copy_tokenizer(config_.data.tokens, out);
-    publish_text(out + "/run.toml",
-                 config_toml_ + fmt::format("\n[provenance]\nversion = \"{}\"\nranks = {}\nhost = \"{}\"\n"
-                                            "started = \"{}\"\n", code_version_, world_.size(),
-                                            host_name(), utc_time()));
+    publish_text(
+        out + "/run.toml",
+        config_toml_ + fmt::format("\n[provenance]\nversion = \"{}\"\nranks = {}\nhost = \"{}\"\n"
+                                   "started = \"{}\"\n",
+                                   code_version_, world_.size(), host_name(), utc_time()));
     metrics_ = std::make_unique<RunMetrics>(
         out, students_, validation_names_,
         std::vector<std::pair<std::string, std::string>>{{"title", "metrics of a run of lrd"},
@@ -269,7 +293,8 @@ void Run::print_budget() const {
     std::size_t total = 0;
     const auto line = [&](const Arena& arena) {
         total += arena.bytes();
-        log::info("  {:<34} {:>9.1f} MiB", arena.name(), static_cast<double>(arena.bytes()) / 1048576.0);
+        log::info("  {:<34} {:>9.1f} MiB", arena.name(),
+                  static_cast<double>(arena.bytes()) / 1048576.0);
     };
     log::info("memory of a rank:");
     if (teacher_) {

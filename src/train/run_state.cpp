@@ -17,13 +17,14 @@ void add_tensors(std::vector<NamedTensor>& all, const std::string& group, const 
 }
 
 Json student_state(const Student& s) {
-    return Json::object({{"architecture", to_json(s.weights.architecture())},
-                         {"updates", s.optimiser.updates()},
-                         {"skipped", s.skipped},
-                         {"skipped_in_row", s.skipped_in_row},
-                         {"best_val_loss", std::isfinite(s.best_val_loss) ? Json(s.best_val_loss) : Json()},
-                         {"best_step", s.best_step},
-                         {"tap_variance", Json(s.loss.tap_variance())}});
+    return Json::object(
+        {{"architecture", to_json(s.weights.architecture())},
+         {"updates", s.optimiser.updates()},
+         {"skipped", s.skipped},
+         {"skipped_in_row", s.skipped_in_row},
+         {"best_val_loss", std::isfinite(s.best_val_loss) ? Json(s.best_val_loss) : Json()},
+         {"best_step", s.best_step},
+         {"tap_variance", Json(s.loss.tap_variance())}});
 }
 
 }  // namespace
@@ -83,7 +84,8 @@ Progress restore(const Json& state, const std::string& origin, Students& student
         s->skipped = one->at("skipped").as_int();
         s->skipped_in_row = one->at("skipped_in_row").as_int();
         const Json& best = one->at("best_val_loss");
-        s->best_val_loss = best.is_null() ? std::numeric_limits<double>::infinity() : best.as_double();
+        s->best_val_loss =
+            best.is_null() ? std::numeric_limits<double>::infinity() : best.as_double();
         s->best_step = one->at("best_step").as_int();
         std::vector<double> variance;
         for (const Json& x : one->at("tap_variance").as_array()) {

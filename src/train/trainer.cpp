@@ -54,9 +54,9 @@ const std::vector<StudentReport>& Trainer::step(std::int64_t s) {
     begin();
     for (std::int64_t i = first_; i < last_; ++i) {
         load((s - 1) * settings_.global_batch + i * settings_.micro_batch);
-        forward();                  // teacher once, then every student
-        losses();                   // paper eq. 2 and 3, at the head
-        backward(i == last_ - 1);   // eq. 4 joins at the taps
+        forward();                 // teacher once, then every student
+        losses();                  // paper eq. 2 and 3, at the head
+        backward(i == last_ - 1);  // eq. 4 joins at the taps
     }
     reduce();     // Σ over the ranks of the materialised gradients
     pull_back();  // paper eq. 9 and 10 (corrected: theory.md E3)
@@ -185,10 +185,10 @@ void Trainer::measure_tap_variance() {
             teacher_->forward(ids_, {settings_.micro_batch, source_.context()});
             for (std::int64_t tap = 0; tap < taps; ++tap) {
                 const View row = moments.slice(tap, tap + 1).reshape({c.C + 1});
-                backend_.tap_moments(row.slice(0, c.C), row.slice(c.C, c.C + 1),
-                                     teacher_->tap(tap / taps_per_layer,
-                                                   static_cast<Tap>(tap % taps_per_layer)),
-                                     source_.context(), skip_first);
+                backend_.tap_moments(
+                    row.slice(0, c.C), row.slice(c.C, c.C + 1),
+                    teacher_->tap(tap / taps_per_layer, static_cast<Tap>(tap % taps_per_layer)),
+                    source_.context(), skip_first);
             }
         }
         backend_.download(host.data(), moments);

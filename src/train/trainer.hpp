@@ -28,8 +28,8 @@ class Trainer {
 public:
     /// Buffers are allocated here; step() allocates nothing. `teacher` may be null.
     /// Error(usage) where the global batch cannot be shared out.
-    Trainer(Backend& backend, Communicator& world, const TrainSettings& settings, BatchSource& source,
-            Gpt2* teacher, Students& students);
+    Trainer(Backend& backend, Communicator& world, const TrainSettings& settings,
+            BatchSource& source, Gpt2* teacher, Students& students);
 
     /// Update s = 1, 2, … of every student, from the windows of global batch s − 1.
     const std::vector<StudentReport>& step(std::int64_t s);

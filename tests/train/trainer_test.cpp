@@ -52,8 +52,10 @@ struct Bench {
           teacher(teacher_weights, "teacher", {2, config.T}, true) {
         initialise({{&teacher_weights, "random", 1}}, nullptr);
         std::vector<Initialisation> first;
-        for (const StudentSettings& s : {settings("lifted", "relative"), settings("factored", "mean"), settings("dense", "sum")}) {
-            students.push_back(std::make_unique<Student>(backend, s, config, &teacher, BatchShape{2, config.T}, 10));
+        for (const StudentSettings& s : {settings("lifted", "relative"),
+                                         settings("factored", "mean"), settings("dense", "sum")}) {
+            students.push_back(std::make_unique<Student>(backend, s, config, &teacher,
+                                                         BatchShape{2, config.T}, 10));
             first.push_back({&students.back()->weights, s.form == "dense" ? "random" : "svd", 2});
         }
         initialise(first, &teacher_weights);
@@ -128,7 +130,8 @@ TEST(Trainer, SkipsAnUpdateThatIsNotFinite) {
     EXPECT_FALSE(reports[0].skipped);
     EXPECT_EQ(bad.skipped, 1);
     const std::vector<float> bad_after = before(bad);
-    EXPECT_EQ(0, std::memcmp(bad_before.data(), bad_after.data(), bad_after.size() * sizeof(float)));
+    EXPECT_EQ(0,
+              std::memcmp(bad_before.data(), bad_after.data(), bad_after.size() * sizeof(float)));
     EXPECT_NE(good_before, before(*bench.students[0]));
 }
 
@@ -136,12 +139,14 @@ TEST(Trainer, RefusesWhatCannotBeSharedOut) {
     CpuBackend backend;
     Bench bench(backend);
     bench.train.global_batch = 7;
-    EXPECT_ERROR(ExitCode::usage, "not a multiple of train.micro_batch",
-                 Trainer(backend, world(), bench.train, bench.tokens, &bench.teacher, bench.students));
+    EXPECT_ERROR(
+        ExitCode::usage, "not a multiple of train.micro_batch",
+        Trainer(backend, world(), bench.train, bench.tokens, &bench.teacher, bench.students));
     bench.train.global_batch = 2 * (world().size() - 1);
     if (bench.train.global_batch > 0) {
-        EXPECT_ERROR(ExitCode::usage, "some would have no work",
-                     Trainer(backend, world(), bench.train, bench.tokens, &bench.teacher, bench.students));
+        EXPECT_ERROR(
+            ExitCode::usage, "some would have no work",
+            Trainer(backend, world(), bench.train, bench.tokens, &bench.teacher, bench.students));
     }
 }
 

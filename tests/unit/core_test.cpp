@@ -16,11 +16,13 @@ using Words = std::array<std::uint32_t, 4>;
 TEST(Random, PhiloxOfPublishedValues) {
     // kat_vectors of Random123 for philox4x32-10: counter, key → block.
     constexpr std::uint32_t ones = 0xffffffffU;
-    EXPECT_EQ(philox({0, 0, 0, 0}, {0, 0}), (Words{0x6627e8d5U, 0xe169c58dU, 0xbc57ac4cU, 0x9b00dbd8U}));
+    EXPECT_EQ(philox({0, 0, 0, 0}, {0, 0}),
+              (Words{0x6627e8d5U, 0xe169c58dU, 0xbc57ac4cU, 0x9b00dbd8U}));
     EXPECT_EQ(philox({ones, ones, ones, ones}, {ones, ones}),
               (Words{0x408f276dU, 0x41c83b0eU, 0xa20bc7c6U, 0x6d5451fdU}));
-    EXPECT_EQ(philox({0x243f6a88U, 0x85a308d3U, 0x13198a2eU, 0x03707344U}, {0xa4093822U, 0x299f31d0U}),
-              (Words{0xd16cfe09U, 0x94fdccebU, 0x5001e420U, 0x24126ea1U}));
+    EXPECT_EQ(
+        philox({0x243f6a88U, 0x85a308d3U, 0x13198a2eU, 0x03707344U}, {0xa4093822U, 0x299f31d0U}),
+        (Words{0xd16cfe09U, 0x94fdccebU, 0x5001e420U, 0x24126ea1U}));
 }
 
 TEST(Random, StreamsAndSeedsDiffer) {
@@ -57,7 +59,9 @@ TEST(Random, PermuteIsABijectionThatDependsOnTheStream) {
     }
     int same = 0;
     for (std::uint64_t i = 0; i < 1000; ++i) {
-        same += permute(Random(1, "epoch 0"), 1000, i) == permute(Random(1, "epoch 1"), 1000, i) ? 1 : 0;
+        same += permute(Random(1, "epoch 0"), 1000, i) == permute(Random(1, "epoch 1"), 1000, i)
+                    ? 1
+                    : 0;
     }
     EXPECT_LT(same, 10);
 }

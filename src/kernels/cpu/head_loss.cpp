@@ -112,8 +112,7 @@ LRD_HOT void write_gradient_tau_2(float* z_s, const float* z_t, Centre c, Weight
                                   std::int64_t n) {
     write_gradient<Tau::two>(z_s, z_t, c, w, n);
 }
-LRD_HOT void write_gradient_tau(float* z_s, const float* z_t, Centre c, Weights w,
-                                std::int64_t n) {
+LRD_HOT void write_gradient_tau(float* z_s, const float* z_t, Centre c, Weights w, std::int64_t n) {
     write_gradient<Tau::other>(z_s, z_t, c, w, n);
 }
 LRD_HOT void write_gradient_lm(float* z_s, Centre c, Weights w, std::int64_t n) {
@@ -183,9 +182,9 @@ void process_row(const HeadLoss& a, std::int64_t row) {
         // KL = lse_s − lse_t + Σ p_t (z_t − z_s)/τ: no logarithm of a probability. The maxima, by
         // which all is centred, cancel.
         const auto tau = static_cast<double>(a.tau);
-        kd = static_cast<float>(tau * tau *
-                                (std::log(sums.s_tau) - std::log(sums.t_tau) +
-                                 sums.cross / (sums.t_tau * tau)));
+        kd = static_cast<float>(
+            tau * tau *
+            (std::log(sums.s_tau) - std::log(sums.t_tau) + sums.cross / (sums.t_tau * tau)));
     }
     if (a.gradient) {
         write_row_gradient(a, z_s, z_t, c, sums, label);

@@ -17,9 +17,10 @@ void CpuBackend::do_grouped_matmul(std::span<const Product> products) {
         }
         return;
     }
-    team_->for_each(static_cast<std::int64_t>(products.size()), [&](Worker& worker, std::int64_t i) {
-        worker.products.run(products[static_cast<std::size_t>(i)]);
-    });
+    team_->for_each(static_cast<std::int64_t>(products.size()),
+                    [&](Worker& worker, std::int64_t i) {
+                        worker.products.run(products[static_cast<std::size_t>(i)]);
+                    });
 }
 
 }  // namespace lrd

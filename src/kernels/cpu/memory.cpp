@@ -15,7 +15,8 @@ void* CpuBackend::allocate(std::size_t bytes) {
     const std::size_t whole = (bytes + alignment - 1) / alignment * alignment;
     void* data = std::aligned_alloc(alignment, whole == 0 ? alignment : whole);
     if (data == nullptr) {
-        fail(ExitCode::out_of_memory, "no memory for another {:.1f} MiB; lower train.micro_batch or "
+        fail(ExitCode::out_of_memory,
+             "no memory for another {:.1f} MiB; lower train.micro_batch or "
              "the number of students, or start fewer ranks per node",
              static_cast<double>(bytes) / (1024.0 * 1024.0));
     }
@@ -37,9 +38,15 @@ void CpuBackend::do_zero(const View& x) {
         std::memset(x.raw(), 0, x.bytes());
     }
 }
-void CpuBackend::do_copy(const View& to, const View& from) { copy_bytes(to.raw(), from.raw(), to.bytes()); }
-void CpuBackend::do_upload(const View& to, const void* from) { copy_bytes(to.raw(), from, to.bytes()); }
-void CpuBackend::do_download(void* to, const View& from) { copy_bytes(to, from.raw(), from.bytes()); }
+void CpuBackend::do_copy(const View& to, const View& from) {
+    copy_bytes(to.raw(), from.raw(), to.bytes());
+}
+void CpuBackend::do_upload(const View& to, const void* from) {
+    copy_bytes(to.raw(), from, to.bytes());
+}
+void CpuBackend::do_download(void* to, const View& from) {
+    copy_bytes(to, from.raw(), from.bytes());
+}
 
 namespace {
 

@@ -70,9 +70,11 @@ ProductEngine::Entry ProductEngine::make(const ProductShape& s) {
     const dnnl::matmul::primitive_desc chosen(operation, attributes, engine_);
     scratch_bytes_ = std::max(scratch_bytes_, chosen.scratchpad_desc().get_size());
     scratch_.bytes(scratch_bytes_);
-    const auto unbound = [&](const memory::desc& d) { return memory(d, engine_, DNNL_MEMORY_NONE); };
-    return {dnnl::matmul(chosen), unbound(a), unbound(b), unbound(c), unbound(bias),
-            unbound(chosen.scratchpad_desc())};
+    const auto unbound = [&](const memory::desc& d) {
+        return memory(d, engine_, DNNL_MEMORY_NONE);
+    };
+    return {dnnl::matmul(chosen), unbound(a),    unbound(b),
+            unbound(c),           unbound(bias), unbound(chosen.scratchpad_desc())};
 }
 
 ProductEngine::Entry& ProductEngine::find(const ProductShape& shape) {

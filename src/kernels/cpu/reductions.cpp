@@ -2,8 +2,8 @@
 // Sums in fp64 over pieces whose borders do not depend on the number of threads.
 #include <array>
 
-#include "kernels/cpu/cpu_backend.hpp"
 #include "kernels/cpu/column_stripes.hpp"
+#include "kernels/cpu/cpu_backend.hpp"
 #include "kernels/cpu/parallel.hpp"
 #include "kernels/cpu/simd.hpp"
 

@@ -28,8 +28,8 @@ public:
     /// thread takes which i must not show in the result.
     template <class Body>
     void for_each(std::int64_t n, Body&& body) {
-        const int threads =
-            static_cast<int>(std::min<std::int64_t>(omp_get_max_threads(), std::max<std::int64_t>(n, 1)));
+        const int threads = static_cast<int>(
+            std::min<std::int64_t>(omp_get_max_threads(), std::max<std::int64_t>(n, 1)));
         while (workers_.size() < static_cast<std::size_t>(threads)) {
             workers_.push_back(std::make_unique<Worker>());
         }
