@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+#include "train/resolve_config.hpp"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "core/check.hpp"
+#include "data/token_files.hpp"
+
+namespace lrd {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string absolute(const std::string& path) {
+    return path.empty() ? path : fs::absolute(path).lexically_normal().string();
+}
+
+/// "RUN:student@step" with an absolute RUN.
+std::string absolute_model(const std::string& reference) {
+    if (reference.empty() || fs::exists(reference)) {
+        return absolute(reference);
+    }
+    const std::size_t colon = reference.rfind(':');
+    return colon == std::string::npos
+               ? reference
+               : absolute(reference.substr(0, colon)) + reference.substr(colon);
+}
+
+}  // namespace
+
+std::string split_of(const std::string& spec) {
+    const std::size_t colon = spec.rfind(':');
+    if (colon == std::string::npos || colon == 0 || colon + 1 == spec.size()) {
+        fail(ExitCode::usage, "data.eval = \"{}\" is not DIR:split", spec);
+    }
+    return spec.substr(colon + 1);
+}
+
+Config resolved(Config config) {
+    config.data.tokens = absolute(config.data.tokens);
+    config.teacher.model = absolute_model(config.teacher.model);
+    if (config.data.eval.empty()) {
+        const std::vector<std::string> splits = TokenFiles::splits_in(config.data.tokens);
+        if (std::find(splits.begin(), splits.end(), "val") != splits.end()) {
+            config.data.eval = {config.data.tokens + ":val"};
+        }
+    } else {
+        for (std::string& spec : config.data.eval) {
+            spec = absolute(spec.substr(0, spec.size() - split_of(spec).size() - 1)) + ":" +
+                   split_of(spec);
+        }
+    }
+    for (StudentSettings& student : config.students) {
+        student.start = absolute_model(student.start);
+    }
+    return config;
+}
+
+}  // namespace lrd
