@@ -108,7 +108,10 @@ trap 'rm -f "$log"' EXIT
 echo "bootstrap: reading the package lists"
 apt-get -q update >"$log" 2>&1 || tail -n 3 "$log" >&2
 echo "bootstrap: installing ${#missing[@]} packages: ${missing[*]}"
-if ! apt-get -q -y -o Dpkg::Use-Pty=0 install --no-install-recommends "${missing[@]}" >"$log" 2>&1; then
+# Without unsafe-io dpkg waits for the disk after every file: minutes instead of one. After a power cut
+# in the middle, calling this again repairs it.
+if ! apt-get -q -y -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-unsafe-io \
+    install --no-install-recommends "${missing[@]}" >"$log" 2>&1; then
     tail -n 20 "$log" >&2
     echo "bootstrap: apt-get could not install them; what it said is above" >&2
     exit 1

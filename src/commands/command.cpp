@@ -56,7 +56,7 @@ std::vector<Option> options_of(EvalOptions& o) {
         option("", "micro_batch", o.micro_batch, "windows of one pass", positive),
         option("", "device", o.device, "where to compute", {.allowed = {"auto", "cpu"}}),
         option("", "threads", o.threads, "per rank; 0 = cores of the node / its ranks",
-               not_negative),
+               {.min = 0, .max = 1024}),
         option("", "json", o.json, "one JSON value on stdout"),
     };
 }
@@ -77,7 +77,7 @@ std::vector<Option> options_of(BenchOptions& o) {
         option("", "steps", o.steps, "timed steps", positive),
         option("", "device", o.device, "where to compute", {.allowed = {"auto", "cpu"}}),
         option("", "threads", o.threads, "per rank; 0 = cores of the node / its ranks",
-               not_negative),
+               {.min = 0, .max = 1024}),
         option("", "json", o.json, "one JSON value on stdout"),
     };
 }

@@ -3,14 +3,36 @@
 
 #include <filesystem>
 #include <memory>
+#include <new>
 
 #include "commands/threads.hpp"
 #include "commands/version.hpp"
 #include "core/check.hpp"
+#include "io/json.hpp"
+#include "io/publish.hpp"
 #include "train/run.hpp"
 
 namespace lrd {
 namespace {
+
+/// Rank 0 writes where the run stands, unless status.json says so already.
+void write_status(const Communicator& world, const Config& config, const Run& run,
+                  const std::string& state, ExitCode code) {
+    const std::string file = config.run.out + "/status.json";
+    if (world.rank() != 0) {
+        return;
+    }
+    if (state == "done" && std::filesystem::exists(file) &&
+        Json::parse(read_text(file), file).at("state").as_string() == state) {
+        return;
+    }
+    RunDirectory::write_status(config.run.out, {.state = state,
+                                                .code = code,
+                                                .step = run.progress().step,
+                                                .steps = config.train.steps,
+                                                .last_checkpoint = run.last_checkpoint(),
+                                                .reason = run.stop_reason()});
+}
 
 /// status.json for a run that ends with an error, from whichever rank noticed it. What was wrong
 /// before the first step says nothing about a run that stands there already.
@@ -48,22 +70,22 @@ int train(const Config& config, Communicator& world) {
     std::unique_ptr<Run> run;
     try {
         run = std::make_unique<Run>(config, code_version(), *backend, world, directory.get());
-        if (run->progress().step >= config.train.steps) {
+        if (run->complete()) {
             log::info("{} is complete: {} steps", config.run.out, run->progress().step);
-            return static_cast<int>(ExitCode::done);
+        } else {
+            write_status(world, config, *run, "running", ExitCode::done);
         }
-        const ExitCode code = run->execute();
-        if (world.rank() == 0) {
-            const bool done = code == ExitCode::done;
-            RunDirectory::write_status(config.run.out, {.state = done ? "done" : "stopped",
-                                                        .code = code,
-                                                        .step = run->progress().step,
-                                                        .steps = config.train.steps,
-                                                        .last_checkpoint = run->last_checkpoint()});
-        }
+        const ExitCode code = run->complete() ? ExitCode::done : run->execute();
+        write_status(world, config, *run, code == ExitCode::done ? "done" : "stopped", code);
         return static_cast<int>(code);
     } catch (const Error& error) {
         write_failure(config, run.get(), error.code(), error.what(), world.rank());
+        throw;
+    } catch (const std::bad_alloc&) {
+        write_failure(config, run.get(), ExitCode::out_of_memory, "out of memory", world.rank());
+        throw;
+    } catch (const std::exception& error) {
+        write_failure(config, run.get(), ExitCode::internal, error.what(), world.rank());
         throw;
     }
 }

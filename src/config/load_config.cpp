@@ -150,10 +150,7 @@ void check(const std::string& file, const Config& c) {
     }
 }
 
-}  // namespace
-
-Config load_config(const std::string& file, const Overrides& overrides) {
-    const TomlFile toml = read_toml(file);
+Config make_config(const TomlFile& toml, const std::string& file, const Overrides& overrides) {
     Config config;
     check_sections(run_options(config), toml.empty_tables);
     set_all(run_options(config), toml.entries);
@@ -172,6 +169,16 @@ Config load_config(const std::string& file, const Overrides& overrides) {
     override_students(config, overrides);
     check(file, config);
     return config;
+}
+
+}  // namespace
+
+Config load_config(const std::string& file, const Overrides& overrides) {
+    return make_config(read_toml(file), file, overrides);
+}
+
+Config parse_config(const std::string& text, const std::string& origin) {
+    return make_config(parse_toml(text, origin), origin, {});
 }
 
 }  // namespace lrd

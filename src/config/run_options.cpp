@@ -64,7 +64,7 @@ std::vector<Option> run_options(Config& c) {
         option("run", "precision", c.run.precision, "of products and activations",
                {.allowed = {"auto", "fp32"}}),
         open(option("run", "threads", c.run.threads, "per rank; 0 = cores of the node / its ranks",
-                    not_negative)),
+                    {.min = 0, .max = 1024})),
         open(option("run", "max_time", c.run.max_time,
                     "stop with a checkpoint before: 90, 15m, 2h, 1:30:00")),
 

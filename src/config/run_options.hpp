@@ -22,6 +22,8 @@ using Overrides = std::vector<std::pair<std::string, std::string>>;
 /// File, then overrides (`student.key` for all students, `student.NAME.key` for one), then checks
 /// of what single values cannot tell. Errors: missing_input, usage with file:line:column or flag.
 Config load_config(const std::string& file, const Overrides& overrides);
+/// The same of a text that to_toml() gave; `origin` stands for the file in messages.
+Config parse_config(const std::string& text, const std::string& origin);
 
 /// The whole configuration as TOML; load_config() of it gives the same.
 std::string to_toml(const Config& config);

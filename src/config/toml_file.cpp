@@ -5,6 +5,8 @@
 
 #include <toml++/toml.h>
 #include <filesystem>
+#include <fstream>
+#include <sstream>
 
 #include "core/check.hpp"
 
@@ -71,9 +73,16 @@ TomlFile read_toml(const std::string& path) {
     if (!std::filesystem::is_regular_file(path)) {
         fail(ExitCode::missing_input, "no configuration file {}", path);
     }
+    std::ifstream stream(path, std::ios::binary);
+    std::stringstream text;
+    text << stream.rdbuf();
+    return parse_toml(text.str(), path);
+}
+
+TomlFile parse_toml(const std::string& text, const std::string& path) {
     toml::table table;
     try {
-        table = toml::parse_file(path);
+        table = toml::parse(text, path);
     } catch (const toml::parse_error& error) {
         fail(ExitCode::usage, "{}: {}", place_of(path, error.source()), error.description());
     }

@@ -23,5 +23,7 @@ struct TomlFile {
 /// Errors: missing_input; usage with file:line:column for bad syntax or a value of a kind that no
 /// setting has. Tables named `provenance` are notes for people and skipped.
 TomlFile read_toml(const std::string& path);
+/// The same of a text; `origin` stands for the file in messages.
+TomlFile parse_toml(const std::string& text, const std::string& origin);
 
 }  // namespace lrd

@@ -15,7 +15,6 @@ enum class ExitCode : int {
     io = 74,        ///< writing failed: disk full, read-only, …
     stopped = 75,   ///< stopped on request with a valid checkpoint: queue the same command again
     diverged = 76,  ///< too many updates in a row were not finite: do not queue again
-    peer_lost = 77,
 };
 
 }  // namespace lrd

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What ops cost: the one table from which rates, plans and cost models derive. Conventions: a
 // multiply-add is 2 FLOPs; causal attention counts half of its square; nothing is counted for
-// padding or for recomputing what a forward pass had; bytes are those of operands and results,
+// padding or recomputation, but for the scores that attention's backward pass needs again; bytes are those of operands and results,
 // each moved once, in fp32.
 #pragma once
 

@@ -7,6 +7,7 @@
 #include "core/check.hpp"
 #include "core/random.hpp"
 #include "linalg/svd.hpp"
+#include "model/merge.hpp"
 
 namespace lrd {
 namespace {
@@ -155,6 +156,8 @@ void initialise_random(const Weights& student, std::int64_t seed) {
 }  // namespace
 
 void initialise(const std::vector<Initialisation>& students, const Weights* teacher) {
+    LRD_CHECK(teacher == nullptr || is_dense(teacher->architecture()),
+              "a teacher is merged before students start from it");
     std::vector<const Weights*> from_svd;
     for (const Initialisation& one : students) {
         if (one.init == "random") {

@@ -12,6 +12,7 @@
 #include "core/check.hpp"
 #include "io/hdf5.hpp"
 #include "io/publish.hpp"
+#include "model/merge.hpp"
 #include "model/model_file.hpp"
 #include "train/run_state.hpp"
 
@@ -26,9 +27,12 @@ std::vector<std::int64_t> steps_in(const std::string& run) {
         for (const auto& entry : fs::directory_iterator(run + "/ckpt")) {
             const std::string name = entry.path().filename().string();
             std::int64_t step = 0;
-            const char* digits = name.c_str() + 5;
-            if (name.starts_with("step-") && name.size() > 5 &&
-                std::from_chars(digits, name.c_str() + name.size(), step).ec == std::errc{}) {
+            const char* const end = name.c_str() + name.size();
+            if (!name.starts_with("step-") || !fs::exists(entry.path() / "manifest.json")) {
+                continue;
+            }
+            if (const auto read = std::from_chars(name.c_str() + 5, end, step);
+                read.ec == std::errc{} && read.ptr == end) {
                 steps.push_back(step);
             }
         }
@@ -162,17 +166,16 @@ LoadedModel load_model(Backend& backend, const ModelLocation& at) {
     const auto lifted = [](const FormSpec& spec) { return spec.kind == "lifted"; };
     const auto& linears = at.architecture.linears;
     if (std::any_of(linears.begin(), linears.end(), lifted)) {
-        model.teacher = std::make_unique<LoadedModel>(load_model(backend, at.teacher));
-        if (weights_digest(*model.teacher->weights) != at.teacher_digest) {
+        model.teacher = load_teacher(backend, at.teacher);
+        if (weights_digest(*model.teacher) != at.teacher_digest) {
             fail(ExitCode::bad_data,
                  "{} is lifted from its teacher {}, whose weights have changed "
                  "since; put the old teacher back, or distil again",
                  at.name, at.teacher);
         }
     }
-    model.weights = std::make_unique<Weights>(
-        backend, at.name, at.architecture, Use::inference,
-        model.teacher != nullptr ? model.teacher->weights.get() : nullptr);
+    model.weights = std::make_unique<Weights>(backend, at.name, at.architecture, Use::inference,
+                                              model.teacher.get());
     load_weights(h5::File::open(at.file), at.group, *model.weights);
     model.weights->materialise();
     return model;
@@ -180,6 +183,12 @@ LoadedModel load_model(Backend& backend, const ModelLocation& at) {
 
 LoadedModel load_model(Backend& backend, const std::string& reference) {
     return load_model(backend, locate_model(reference));
+}
+
+std::unique_ptr<Weights> load_teacher(Backend& backend, const std::string& reference) {
+    LoadedModel model = load_model(backend, reference);
+    return is_dense(model.weights->architecture()) ? std::move(model.weights)
+                                                   : merged(*model.weights, reference);
 }
 
 }  // namespace lrd

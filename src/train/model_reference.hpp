@@ -27,10 +27,13 @@ ModelLocation locate_model(const std::string& reference);
 
 /// A model ready to run, with the teacher that its lifted forms read.
 struct LoadedModel {
-    std::unique_ptr<LoadedModel> teacher;  // null unless needed
+    std::unique_ptr<Weights> teacher;  // null unless needed
     std::unique_ptr<Weights> weights;
 };
 LoadedModel load_model(Backend& backend, const ModelLocation& location);
 LoadedModel load_model(Backend& backend, const std::string& reference);
+
+/// A model as a teacher: merged to dense, whatever its forms are.
+std::unique_ptr<Weights> load_teacher(Backend& backend, const std::string& reference);
 
 }  // namespace lrd

@@ -13,7 +13,11 @@ namespace {
 namespace fs = std::filesystem;
 
 std::string absolute(const std::string& path) {
-    return path.empty() ? path : fs::absolute(path).lexically_normal().string();
+    if (path.empty()) {
+        return path;
+    }
+    const fs::path whole = fs::absolute(path).lexically_normal();
+    return (whole.has_filename() ? whole : whole.parent_path()).string();  // without a last slash
 }
 
 /// "RUN:student@step" with an absolute RUN.

@@ -22,8 +22,7 @@ BatchShape capacity_of(const Config& c) { return {c.train.micro_batch, c.data.co
 }  // namespace
 
 ExitCode Run::execute() {
-    StopConditions stop(config_.run.out, config_.run.max_time);
-    stop.note_save(last_save_seconds_);
+    stop_.note_save(last_save_seconds_);
     log::Progress bar("train", static_cast<double>(config_.train.steps));
     const std::int64_t steps = config_.train.steps;
     while (progress_.step < steps) {
@@ -33,16 +32,17 @@ ExitCode Run::execute() {
         backend_.synchronize();
         const double seconds = log::now() - start;
         progress_.seconds += seconds;
-        stop.note_step(seconds);
         after_step(reports);
-        const StopDecision decision = stop.poll(world_);
+        stop_.note_step(log::now() - start);  // an evaluation has to fit before max_time too
+        const StopDecision decision = stop_.poll(world_);
         const bool last = progress_.step == steps;
         if (last || decision.stop || decision.checkpoint ||
             progress_.step % config_.train.checkpoint_every == 0) {
             save();
-            stop.note_save(last_save_seconds_);
+            stop_.note_save(last_save_seconds_);
         }
         if (decision.stop && !last) {
+            stop_reason_ = decision.reason;
             log::info("stopped by {} after step {}; the same command goes on", decision.reason,
                       progress_.step);
             return ExitCode::stopped;
@@ -66,7 +66,7 @@ void Run::after_step(const std::vector<StudentReport>& reports) {
             for (const auto& student : students_) {
                 architectures.push_back(&student->weights.architecture());
             }
-            const Architecture* teacher = teacher_ ? &teacher_->weights().architecture() : nullptr;
+            const Architecture* teacher = trainer_->teacher_architecture();
             const double flops = step_cost(architectures, teacher,
                                            config_.train.global_batch / config_.train.micro_batch,
                                            capacity_of(config_).rows(), config_.data.context)
@@ -95,6 +95,9 @@ void Run::after_step(const std::vector<StudentReport>& reports) {
 void Run::check_divergence() const {
     for (const auto& student : students_) {
         if (student->skipped_in_row >= most_skips_in_row) {
+            if (root()) {
+                metrics_->flush();
+            }
             fail(ExitCode::diverged,
                  "{}: {} updates in a row were not finite; lower optim.lr or look "
                  "at the data; the last checkpoint is of step {}",
@@ -105,6 +108,9 @@ void Run::check_divergence() const {
 
 void Run::validate() {
     for (std::size_t i = 0; i < validations_.size(); ++i) {
+        if (root()) {
+            directory_->heartbeat();
+        }
         const std::vector<LossTerms>& terms = validations_[i]->run();
         if (root()) {
             metrics_->eval_row(progress_.step, validation_names_[i], students_, terms);
@@ -131,6 +137,7 @@ void Run::validate() {
 void Run::save() {
     const double start = log::now();
     if (root()) {
+        directory_->heartbeat();
         metrics_->flush();
         store_.save(backend_, progress_.step, checkpoint_tensors(students_), state(), provenance());
         RunDirectory::write_status(config_.run.out, {.state = "running",

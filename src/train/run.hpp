@@ -30,6 +30,8 @@ public:
     /// Steps until done (0) or stopped with a checkpoint (ExitCode::stopped).
     ExitCode execute();
 
+    bool complete() const { return progress_.step >= config_.train.steps; }
+    const std::string& stop_reason() const { return stop_reason_; }
     const Progress& progress() const { return progress_; }
     std::int64_t last_checkpoint() const { return last_checkpoint_; }
 
@@ -39,7 +41,8 @@ private:
     void make_students();
     void start_or_resume();
     void first_values();
-    void check_same_run() const;
+    void check_same_settings(const CheckpointStore::Loaded& found) const;
+    void start_from(Student& student) const;
     void check_sources(const Sources& before) const;
     void open_metrics();
     void print_budget() const;
@@ -58,10 +61,12 @@ private:
     Communicator& world_;
     const RunDirectory* directory_;
     CheckpointStore store_;
+    StopConditions stop_;  // from the start: a signal during set-up is obeyed after one step
+    std::string stop_reason_;
     std::unique_ptr<TokenFiles> tokens_;
     std::vector<std::unique_ptr<TokenFiles>> eval_tokens_;
     std::unique_ptr<Loader> loader_;
-    std::optional<LoadedModel> teacher_model_;
+    std::unique_ptr<Weights> teacher_weights_;
     std::unique_ptr<Gpt2> teacher_;
     Students students_;
     std::unique_ptr<Trainer> trainer_;

@@ -5,6 +5,8 @@
 
 #include "config/run_options.hpp"
 #include "core/check.hpp"
+#include "io/digest.hpp"
+#include "io/json.hpp"
 #include "io/publish.hpp"
 #include "model/initialise.hpp"
 #include "model/model_file.hpp"
@@ -16,6 +18,18 @@ namespace lrd {
 namespace {
 
 namespace fs = std::filesystem;
+
+/// A teacher's best model may change while its run goes on; this run could then not be continued.
+void warn_of_moving_teacher(const std::string& reference) {
+    const std::string status = locate_model(reference).run + "/status.json";
+    if (fs::exists(status) &&
+        Json::parse(read_text(status), status).at("state").as_string() == "running") {
+        log::warning(
+            "the teacher {} is of a run that is not done; if its model changes, this run "
+            "cannot be continued; RUN:student@STEP names one that stays",
+            reference);
+    }
+}
 
 void copy_tokenizer(const std::string& tokens, const std::string& run) {
     const std::string from = tokens + "/tokenizer";
@@ -40,14 +54,14 @@ Run::Run(const Config& config, const std::string& code_version, Backend& backend
       backend_(backend),
       world_(world),
       directory_(directory),
-      store_(config.run.out, config.train.keep) {
+      store_(config.run.out, config.train.keep),
+      stop_(config.run.out, config.run.max_time) {
     root_first(world_, [&] {
         config_ = resolved(config);
         config_toml_ = to_toml(config_);
         open_data();
         load_teacher();
         make_students();
-        check_same_run();
     });
     start_or_resume();
 }
@@ -76,6 +90,8 @@ void Run::open_data() {
             name = fmt::format("{}-{}", split, i);
         }
         validation_names_.push_back(name);
+        // The best models are the best on these tokens, so they belong to the run too.
+        sources_.data_digest = sha256(sources_.data_digest + eval_tokens_.back()->digest());
     }
 }
 
@@ -83,10 +99,11 @@ void Run::load_teacher() {
     if (config_.teacher.model.empty()) {
         return;
     }
-    teacher_model_ = load_model(backend_, config_.teacher.model);
+    teacher_weights_ = lrd::load_teacher(backend_, config_.teacher.model);
     sources_.teacher = config_.teacher.model;
-    sources_.teacher_digest = weights_digest(*teacher_model_->weights);
-    const Gpt2Config& teacher = teacher_model_->weights->config();
+    sources_.teacher_digest = weights_digest(*teacher_weights_);
+    warn_of_moving_teacher(config_.teacher.model);
+    const Gpt2Config& teacher = teacher_weights_->config();
     if (teacher.V != tokens_->vocabulary()) {
         fail(ExitCode::bad_data,
              "the teacher {} has a vocabulary of {}, the tokens in {} one of {}; "
@@ -99,7 +116,7 @@ void Run::load_teacher() {
              config_.data.context, teacher.T, config_.teacher.model);
     }
     teacher_ =
-        std::make_unique<Gpt2>(*teacher_model_->weights, "teacher",
+        std::make_unique<Gpt2>(*teacher_weights_, "teacher",
                                BatchShape{config_.train.micro_batch, config_.data.context}, true);
 }
 
@@ -114,35 +131,38 @@ void Run::make_students() {
                              tokens_->vocabulary()};
     const BatchShape capacity{config_.train.micro_batch, config_.data.context};
     for (const StudentSettings& settings : config_.students) {
+        if (settings.loss.clone != 0.0 && settings.loss.clone_skip_first &&
+            config_.data.context == 1) {
+            fail(ExitCode::usage,
+                 "student {}: loss.clone_skip_first leaves nothing of data.context = 1",
+                 settings.name);
+        }
         students_.push_back(
             std::make_unique<Student>(backend_, settings, teacher_ ? teacher_->config() : scratch,
                                       teacher_.get(), capacity, config_.train.steps));
     }
-    trainer_ = std::make_unique<Trainer>(backend_, world_, config_.train, *loader_, teacher_.get(),
-                                         students_);
+    // Fine-tuning starts from a teacher's weights but does not listen to it.
+    const bool listens = std::any_of(students_.begin(), students_.end(), [](const auto& s) {
+        return s->loss.settings().kd != 0.0 || s->loss.settings().clone != 0.0;
+    });
+    Gpt2* const teacher = listens ? teacher_.get() : nullptr;
+    trainer_ =
+        std::make_unique<Trainer>(backend_, world_, config_.train, *loader_, teacher, students_);
     for (const auto& tokens : eval_tokens_) {
         validations_.push_back(std::make_unique<Validation>(
-            world_, trainer_->head(), teacher_.get(), students_,
+            world_, trainer_->head(), teacher, students_,
             EvalWindows(*tokens, config_.data.context, 0, config_.train.micro_batch), capacity));
     }
 }
 
-void Run::check_same_run() const {
-    const std::string file = config_.run.out + "/run.toml";
-    if (!fs::exists(file)) {
-        return;
-    }
-    const bool begun =
-        fs::is_directory(config_.run.out + "/ckpt") && !fs::is_empty(config_.run.out + "/ckpt");
-    if (!begun) {
-        return;
-    }
+void Run::check_same_settings(const CheckpointStore::Loaded& found) const {
     if (config_.run.resume == "never") {
         fail(ExitCode::busy, "{} holds a run already and run.resume is never; choose another --out",
              config_.run.out);
     }
+    const Config before = parse_config(found.provenance.config_toml, found.directory);
     std::string list;
-    for (const std::string& one : differences(load_config(file, {}), config_)) {
+    for (const std::string& one : differences(before, config_)) {
         list += (list.empty() ? "" : "; ") + one;
     }
     if (!list.empty()) {
@@ -179,6 +199,7 @@ void Run::start_or_resume() {
     }
     if (found) {
         root_first(world_, [&] {
+            check_same_settings(*found);
             check_sources(sources_of(found->state, found->directory));
             CheckpointStore::load(backend_, found->directory, checkpoint_tensors(students_));
             progress_ = restore(found->state, found->directory, students_);
@@ -190,7 +211,7 @@ void Run::start_or_resume() {
         first_values();
         trainer_->measure_tap_variance();
     }
-    if (progress_.step >= config_.train.steps && found) {
+    if (complete() && found) {
         return;  // complete: nothing is written
     }
     open_metrics();
@@ -213,14 +234,31 @@ void Run::first_values() {
         initialise(first, teacher_ ? &teacher_->weights() : nullptr);
         for (const auto& student : students_) {
             if (!student->settings.start.empty()) {
-                const ModelLocation at = locate_model(student->settings.start);
-                load_weights(h5::File::open(at.file), at.group, student->weights);
+                start_from(*student);
             }
         }
     }
     for (const auto& student : students_) {
         world_.broadcast(backend_, student->weights.parameters().flat, 0);
     }
+}
+
+void Run::start_from(Student& student) const {
+    const std::string& start = student.settings.start;
+    const ModelLocation at = locate_model(start);
+    if (to_json(at.architecture) != to_json(student.weights.architecture())) {
+        fail(ExitCode::usage,
+             "student {}: its start {} has another form, rank or size; give the "
+             "student the same",
+             student.name(), start);
+    }
+    if (student.settings.form == "lifted" && at.teacher_digest != sources_.teacher_digest) {
+        fail(ExitCode::usage,
+             "student {}: its start {} is lifted from another teacher ({}); lifted "
+             "factors are of use with their own teacher alone",
+             student.name(), start, at.teacher);
+    }
+    load_weights(h5::File::open(at.file), at.group, student.weights);
 }
 
 void Run::open_metrics() {

@@ -179,8 +179,9 @@ void Trainer::measure_tap_variance() {
     const View moments = arena.region("moments", DType::f32, {taps, c.C + 1});
     std::vector<float> host(static_cast<std::size_t>(moments.size()));
     const auto measure = [&](bool skip_first) {
-        backend_.zero(moments);
+        std::vector<double> sums(host.size(), 0.0);
         for (std::int64_t i = first_; i < last_; ++i) {
+            backend_.zero(moments);
             load(i * settings_.micro_batch);
             teacher_->forward(ids_, {settings_.micro_batch, source_.context()});
             for (std::int64_t tap = 0; tap < taps; ++tap) {
@@ -190,10 +191,12 @@ void Trainer::measure_tap_variance() {
                     teacher_->tap(tap / taps_per_layer, static_cast<Tap>(tap % taps_per_layer)),
                     source_.context(), skip_first);
             }
+            backend_.download(host.data(), moments);
+            backend_.synchronize();
+            for (std::size_t j = 0; j < sums.size(); ++j) {
+                sums[j] += static_cast<double>(host[j]);
+            }
         }
-        backend_.download(host.data(), moments);
-        backend_.synchronize();
-        std::vector<double> sums(host.begin(), host.end());
         world_.all_reduce_sum(sums);
         const std::int64_t T = source_.context();
         const auto rows = static_cast<double>(settings_.global_batch * (skip_first ? T - 1 : T));
@@ -204,7 +207,15 @@ void Trainer::measure_tap_variance() {
             for (std::int64_t j = 0; j < c.C; ++j) {
                 squared_mean += (x[j] / rows) * (x[j] / rows);
             }
-            trace.push_back(x[c.C] / rows - squared_mean);
+            const double square = x[c.C] / rows;
+            if (!(square - squared_mean > 1e-6 * square)) {
+                fail(
+                    ExitCode::usage,
+                    "loss.clone_reduction = relative: tap {} of the teacher does not vary over the "
+                    "first global batch; take a larger one, or the reduction mean",
+                    tap);
+            }
+            trace.push_back(square - squared_mean);
         }
         return trace;
     };

@@ -42,6 +42,10 @@ public:
     Phases& phases() { return phases_; }
     const Arena& arena() const { return arena_; }
     HeadPass& head() { return head_; }
+    /// Null if no student listens to a teacher.
+    const Architecture* teacher_architecture() const {
+        return teacher_ != nullptr ? &teacher_->weights().architecture() : nullptr;
+    }
 
 private:
     void begin();

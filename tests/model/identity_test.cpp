@@ -10,6 +10,7 @@
 #include "loss/distill_loss.hpp"
 #include "model/costs.hpp"
 #include "model/initialise.hpp"
+#include "model/merge.hpp"
 
 namespace lrd::test {
 namespace {
@@ -155,24 +156,9 @@ TEST_P(Identity, LowRankIsTheTruncatedSvd) {
 TEST_P(Identity, MergingChangesNoLogit) {
     const auto weights = student(low_rank_architecture(config, GetParam(), {6}, 7));
     const Pass low = run(*backend_, *weights, nullptr);
-    Weights merged(*backend_, "merged", dense_architecture(config), Use::inference);
-    for (const Parameter& p : merged.trained().all()) {
-        if (weights->trained().has(p.name)) {
-            backend_->copy(merged.parameters().view(p), weights->parameters()(p.name));
-        }
-    }
-    weights->embedding().merge(*backend_, merged.parameters()("wte.weight"));
-    for (const LinearShape& linear : linear_shapes(config)) {
-        for (std::int64_t l = 0; l < config.L; ++l) {
-            for (int i = 0; i < linears_per_layer; ++i) {
-                const Form& form = weights->form(l, static_cast<Linear>(i));
-                if (form.shape().name == linear.name) {
-                    form.merge(*backend_, merged.parameters()(linear.name + ".weight"));
-                }
-            }
-        }
-    }
-    expect_same_logits(run(*backend_, merged, nullptr).logits, low.logits);
+    const std::unique_ptr<Weights> dense = merged(*weights, "merged");
+    EXPECT_TRUE(is_dense(dense->architecture()));
+    expect_same_logits(run(*backend_, *dense, nullptr).logits, low.logits);
 }
 
 INSTANTIATE_TEST_SUITE_P(Forms, Identity, testing::Values("lifted", "factored"));
