@@ -174,8 +174,8 @@ LoadedModel load_model(Backend& backend, const ModelLocation& at) {
                  at.name, at.teacher);
         }
     }
-    model.weights = std::make_unique<Weights>(backend, at.name, at.architecture, Use::inference,
-                                              model.teacher.get());
+    model.weights = std::make_unique<Weights>(backend, fs::path(at.name).filename().string(),
+                                              at.architecture, Use::inference, model.teacher.get());
     load_weights(h5::File::open(at.file), at.group, *model.weights);
     model.weights->materialise();
     return model;
