@@ -60,7 +60,6 @@ public:
     const Tensors& parameters() const { return parameters_; }       ///< trained tensors
     const Tensors& gradients() const { return d_trained_; }         ///< of these, after pull_back
     const View& to_reduce() const { return d_materialised_.flat; }  ///< after backward
-    std::int64_t materialised_count() const { return materialised_table_.count(); }
 
     void materialise();     ///< once per step, before the first forward
     void zero_gradients();  ///< of the materialised tensors

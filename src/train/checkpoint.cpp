@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdlib>
 #include <filesystem>
 #include <functional>
 
@@ -14,6 +13,7 @@
 #include "io/digest.hpp"
 #include "io/hdf5.hpp"
 #include "io/publish.hpp"
+#include "train/process.hpp"
 
 namespace lrd {
 namespace {
@@ -27,9 +27,9 @@ constexpr std::string_view step_prefix = "step-";
 constexpr std::string_view temporary_prefix = ".tmp-";
 
 /// Two jobs in one run directory would be an error, but must not write into each other's file.
-std::string job_id() {
-    const char* slurm = std::getenv("SLURM_JOB_ID");
-    return fmt::format("{}{}", slurm != nullptr ? fmt::format("{}-", slurm) : "", ::getpid());
+std::string writer_name() {
+    const std::string job = job_id();
+    return fmt::format("{}{}{}", job, job.empty() ? "" : "-", ::getpid());
 }
 
 /// Steps that are there, valid or not, newest first.
@@ -161,7 +161,7 @@ void CheckpointStore::save(Backend& backend, std::int64_t step,
         }
     }
     const std::string directory =
-        fmt::format("{}/{}step-{:08}-{}", root_, temporary_prefix, step, job_id());
+        fmt::format("{}/{}step-{:08}-{}", root_, temporary_prefix, step, writer_name());
     make_directories(directory);
     const std::string file = directory + state_name;
     const TensorHashes hashes = write_state_file(backend, file, tensors, state, provenance);

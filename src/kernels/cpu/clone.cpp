@@ -2,6 +2,7 @@
 #include "kernels/cpu/column_stripes.hpp"
 #include "kernels/cpu/cpu_backend.hpp"
 #include "kernels/cpu/parallel.hpp"
+#include "kernels/cpu/reductions.hpp"
 #include "kernels/cpu/simd.hpp"
 
 namespace lrd {
@@ -13,15 +14,6 @@ LRD_HOT double squared_distance(const float* s, const float* t, std::int64_t n) 
     for (std::int64_t i = 0; i < n; ++i) {
         const auto d = static_cast<double>(s[i] - t[i]);
         sum += d * d;
-    }
-    return sum;
-}
-
-LRD_HOT double squares(const float* x, std::int64_t n) {
-    double sum = 0.0;
-#pragma omp simd reduction(+ : sum)
-    for (std::int64_t i = 0; i < n; ++i) {
-        sum += static_cast<double>(x[i]) * static_cast<double>(x[i]);
     }
     return sum;
 }
@@ -46,11 +38,6 @@ double sum_rows(std::int64_t rows, std::int64_t width, std::int64_t T, bool skip
     });
 }
 
-void add_total(const View& total, double value) {
-    float& out = *total.f32();
-    out = static_cast<float>(static_cast<double>(out) + value);
-}
-
 }  // namespace
 
 void CpuBackend::do_clone_loss(const CloneLoss& a) {
@@ -71,7 +58,7 @@ void CpuBackend::do_tap_moments(const View& column_sums, const View& square_sum,
     add_column_sums(column_sums, x, T, skip_first);
     const std::int64_t width = x.cols();
     add_total(square_sum, sum_rows(x.rows(), width, T, skip_first, [&](std::int64_t i) {
-                  return squares(x.f32() + i * width, width);
+                  return sum_of_squares(x.f32() + i * width, width);
               }));
 }
 

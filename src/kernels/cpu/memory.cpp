@@ -66,7 +66,7 @@ void CpuBackend::do_cast(const View& to, const View& from) {
         do_copy(to, from);
         return;
     }
-    cpu::parallel_chunks(to.size(), cpu::element_chunk, [&](std::int64_t begin, std::int64_t end) {
+    for_ranges(to.size(), element_grain, [&](std::int64_t begin, std::int64_t end) {
         if (to.dtype() == DType::bf16) {
             auto* out = static_cast<std::uint16_t*>(to.raw());
             for (std::int64_t i = begin; i < end; ++i) {

@@ -8,8 +8,8 @@
 namespace lrd {
 namespace {
 
-LRD_CLONES void adamw_range(float* p, const float* grad, float* m, float* v, std::int64_t n,
-                            const AdamWStep& s) {
+LRD_HOT void adamw_range(float* p, const float* grad, float* m, float* v, std::int64_t n,
+                         const AdamWStep& s) {
     const float beta1 = s.beta1;
     const float beta2 = s.beta2;
     const float rate = s.lr / s.correction1;
@@ -26,8 +26,8 @@ LRD_CLONES void adamw_range(float* p, const float* grad, float* m, float* v, std
     }
 }
 
-LRD_CLONES void sgd_range(float* p, const float* grad, std::int64_t n, float lr, float keep,
-                          float scale) {
+LRD_HOT void sgd_range(float* p, const float* grad, std::int64_t n, float lr, float keep,
+                       float scale) {
 #pragma omp simd
     for (std::int64_t i = 0; i < n; ++i) {
         p[i] = keep * p[i] - lr * scale * grad[i];
@@ -38,7 +38,7 @@ LRD_CLONES void sgd_range(float* p, const float* grad, std::int64_t n, float lr,
 
 void CpuBackend::do_adamw(const View& p, const View& grad, const View& m, const View& v,
                           AdamWStep step) {
-    cpu::parallel_chunks(p.size(), cpu::element_chunk, [&](std::int64_t begin, std::int64_t end) {
+    for_ranges(p.size(), element_grain, [&](std::int64_t begin, std::int64_t end) {
         adamw_range(p.f32() + begin, grad.f32() + begin, m.f32() + begin, v.f32() + begin,
                     end - begin, step);
     });
@@ -46,7 +46,7 @@ void CpuBackend::do_adamw(const View& p, const View& grad, const View& m, const 
 
 void CpuBackend::do_sgd(const View& p, const View& grad, float lr, float weight_decay,
                         float grad_scale) {
-    cpu::parallel_chunks(p.size(), cpu::element_chunk, [&](std::int64_t begin, std::int64_t end) {
+    for_ranges(p.size(), element_grain, [&](std::int64_t begin, std::int64_t end) {
         sgd_range(p.f32() + begin, grad.f32() + begin, end - begin, lr, 1.0F - lr * weight_decay,
                   grad_scale);
     });

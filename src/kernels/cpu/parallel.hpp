@@ -18,14 +18,7 @@ void for_ranges(std::int64_t n, std::int64_t grain, Body&& body) {
     }
 }
 
-namespace cpu {
-constexpr std::int64_t element_chunk = 16384;
-
-template <class Body>
-void parallel_chunks(std::int64_t n, std::int64_t chunk, Body&& body) {
-    for_ranges(n, chunk, body);
-}
-}  // namespace cpu
+constexpr std::int64_t element_grain = 16384;  // elements of a piece that is worth a thread
 
 /// Σ body(begin, end) over pieces of at least `grain`, added in order, in fp64.
 template <class Body>
@@ -45,7 +38,7 @@ double sum_ranges(std::int64_t n, std::int64_t grain, Body&& body) {
 
 /// Rows of `width` elements in a piece of about 16 Ki elements.
 inline std::int64_t rows_of(std::int64_t width) {
-    return std::max<std::int64_t>(1, 16384 / std::max<std::int64_t>(1, width));
+    return std::max<std::int64_t>(1, element_grain / std::max<std::int64_t>(1, width));
 }
 
 }  // namespace lrd

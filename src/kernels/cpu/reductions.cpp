@@ -5,12 +5,11 @@
 #include "kernels/cpu/column_stripes.hpp"
 #include "kernels/cpu/cpu_backend.hpp"
 #include "kernels/cpu/parallel.hpp"
+#include "kernels/cpu/reductions.hpp"
 #include "kernels/cpu/simd.hpp"
 
 namespace lrd {
 namespace {
-
-constexpr std::int64_t grain = 16384;
 
 LRD_HOT double sum_range(const float* x, std::int64_t n) {
     double sum = 0.0;
@@ -37,12 +36,15 @@ LRD_HOT void add_to_stripe(double* sums, const float* x, std::int64_t width) {
     }
 }
 
+}  // namespace
+
+// Compilers name the dispatcher of clones differently: no clone is called from another file.
+double sum_of_squares(const float* x, std::int64_t n) { return squares_range(x, n); }
+
 void add_total(const View& total, double value) {
     float& out = *total.f32();
     out = static_cast<float>(static_cast<double>(out) + value);
 }
-
-}  // namespace
 
 // A thread owns a stripe of columns over all rows: no partial sums to combine.
 void add_column_sums(const View& sums, const View& x, std::int64_t T, bool skip_first) {
@@ -66,14 +68,14 @@ void CpuBackend::do_column_sums(const View& sums, const View& x) {
 }
 
 void CpuBackend::do_sum(const View& total, const View& x) {
-    add_total(total, sum_ranges(x.size(), grain, [&](std::int64_t begin, std::int64_t end) {
+    add_total(total, sum_ranges(x.size(), element_grain, [&](std::int64_t begin, std::int64_t end) {
                   return sum_range(x.f32() + begin, end - begin);
               }));
 }
 
 void CpuBackend::do_sum_squares(const View& total, const View& x) {
-    add_total(total, sum_ranges(x.size(), grain, [&](std::int64_t begin, std::int64_t end) {
-                  return squares_range(x.f32() + begin, end - begin);
+    add_total(total, sum_ranges(x.size(), element_grain, [&](std::int64_t begin, std::int64_t end) {
+                  return sum_of_squares(x.f32() + begin, end - begin);
               }));
 }
 

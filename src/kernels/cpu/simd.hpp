@@ -16,7 +16,6 @@
 #else
 #define LRD_HOT
 #endif
-#define LRD_CLONES LRD_HOT
 // Inlined into LRD_HOT functions, so that it takes over their instruction set.
 #define LRD_INLINE inline __attribute__((always_inline))
 
