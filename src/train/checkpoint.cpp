@@ -32,26 +32,6 @@ std::string writer_name() {
     return fmt::format("{}{}{}", job, job.empty() ? "" : "-", ::getpid());
 }
 
-/// Steps that are there, valid or not, newest first.
-std::vector<std::int64_t> steps_in(const std::string& root) {
-    std::vector<std::int64_t> steps;
-    std::error_code error;
-    for (const auto& entry : fs::directory_iterator(root, error)) {
-        const std::string name = entry.path().filename().string();
-        std::int64_t step = 0;
-        if (!name.starts_with(step_prefix)) {
-            continue;
-        }
-        const char* end = name.data() + name.size();
-        const auto parsed = std::from_chars(name.data() + step_prefix.size(), end, step);
-        if (parsed.ec == std::errc{} && parsed.ptr == end) {
-            steps.push_back(step);
-        }
-    }
-    std::sort(steps.begin(), steps.end(), std::greater<>());
-    return steps;
-}
-
 std::string make_manifest(const std::string& state_file, std::int64_t step,
                           const TensorHashes& hashes, const Provenance& provenance) {
     Json tensors = Json::object();
@@ -113,13 +93,36 @@ void remove_all(const std::string& path) {
 
 }  // namespace
 
+std::string checkpoint_directory(const std::string& run, std::int64_t step) {
+    return fmt::format("{}/ckpt/{}{:08}", run, step_prefix, step);
+}
+
+std::vector<std::int64_t> checkpoint_steps(const std::string& run) {
+    std::vector<std::int64_t> steps;
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(run + "/ckpt", error)) {
+        const std::string name = entry.path().filename().string();
+        std::int64_t step = 0;
+        if (!name.starts_with(step_prefix)) {
+            continue;
+        }
+        const char* end = name.data() + name.size();
+        const auto parsed = std::from_chars(name.data() + step_prefix.size(), end, step);
+        if (parsed.ec == std::errc{} && parsed.ptr == end) {
+            steps.push_back(step);
+        }
+    }
+    std::sort(steps.begin(), steps.end(), std::greater<>());
+    return steps;
+}
+
 CheckpointStore::CheckpointStore(std::string run_directory, std::int64_t keep)
     : run_(std::move(run_directory)),
       root_(run_ + "/ckpt"),
       keep_(std::max<std::int64_t>(1, keep)) {}
 
 std::string CheckpointStore::step_directory(std::int64_t step) const {
-    return fmt::format("{}/{}{:08}", root_, step_prefix, step);
+    return checkpoint_directory(run_, step);
 }
 
 std::string CheckpointStore::check(const std::string& directory) {
@@ -191,7 +194,7 @@ void CheckpointStore::remove_stale() const {
 /// `newest` was verified just now and stays; steps after it (there may be broken ones) too.
 void CheckpointStore::prune(std::int64_t newest) const {
     std::int64_t kept = 0;
-    for (const std::int64_t step : steps_in(root_)) {
+    for (const std::int64_t step : checkpoint_steps(run_)) {
         // Step 0 is the untrained model, which others compare with.
         if (step == 0 || step > newest || ++kept <= keep_) {
             continue;
@@ -211,7 +214,7 @@ void CheckpointStore::prune(std::int64_t newest) const {
 
 std::optional<CheckpointStore::Loaded> CheckpointStore::newest_valid() const {
     std::string refused;
-    for (const std::int64_t step : steps_in(root_)) {
+    for (const std::int64_t step : checkpoint_steps(run_)) {
         const std::string directory = step_directory(step);
         const std::string problem = check(directory);
         if (!problem.empty()) {

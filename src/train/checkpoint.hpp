@@ -13,6 +13,11 @@
 
 namespace lrd {
 
+/// RUN/ckpt/step-NNNNNNNN
+std::string checkpoint_directory(const std::string& run, std::int64_t step);
+/// The steps that have such a directory, newest first, complete or not.
+std::vector<std::int64_t> checkpoint_steps(const std::string& run);
+
 class CheckpointStore {
 public:
     /// `keep`: so many newest checkpoints stay (at least 1).

@@ -14,6 +14,7 @@
 #include "io/publish.hpp"
 #include "model/merge.hpp"
 #include "model/model_file.hpp"
+#include "train/checkpoint.hpp"
 #include "train/run_state.hpp"
 
 namespace lrd {
@@ -21,23 +22,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::vector<std::int64_t> steps_in(const std::string& run) {
-    std::vector<std::int64_t> steps;
-    if (fs::is_directory(run + "/ckpt")) {
-        for (const auto& entry : fs::directory_iterator(run + "/ckpt")) {
-            const std::string name = entry.path().filename().string();
-            std::int64_t step = 0;
-            const char* const end = name.c_str() + name.size();
-            if (!name.starts_with("step-") || !fs::exists(entry.path() / "manifest.json")) {
-                continue;
-            }
-            if (const auto read = std::from_chars(name.c_str() + 5, end, step);
-                read.ec == std::errc{} && read.ptr == end) {
-                steps.push_back(step);
-            }
-        }
-    }
-    std::sort(steps.begin(), steps.end());
+/// Complete checkpoints of a run, oldest first.
+std::vector<std::int64_t> complete_steps(const std::string& run) {
+    std::vector<std::int64_t> steps = checkpoint_steps(run);
+    std::erase_if(steps, [&](std::int64_t step) {
+        return !fs::exists(checkpoint_directory(run, step) + "/manifest.json");
+    });
+    std::reverse(steps.begin(), steps.end());
     return steps;
 }
 
@@ -79,9 +70,9 @@ std::optional<Parts> take_apart(const std::string& reference) {
 /// The file of a run that `parts.step` asks for.
 std::string file_in_run(const Parts& parts, const std::string& student) {
     const std::string best = fmt::format("{}/best/{}.h5", parts.run, student);
-    const std::vector<std::int64_t> steps = steps_in(parts.run);
+    const std::vector<std::int64_t> steps = complete_steps(parts.run);
     const auto state_of = [&](std::int64_t step) {
-        return fmt::format("{}/ckpt/step-{:08}/state.h5", parts.run, step);
+        return checkpoint_directory(parts.run, step) + "/state.h5";
     };
     if (parts.step == "best" || (parts.step.empty() && fs::exists(best))) {
         if (!fs::exists(best)) {
@@ -112,12 +103,11 @@ std::string file_in_run(const Parts& parts, const std::string& student) {
 }
 
 std::vector<std::string> students_of(const std::string& run) {
-    const std::vector<std::int64_t> steps = steps_in(run);
+    const std::vector<std::int64_t> steps = complete_steps(run);
     if (steps.empty()) {
         fail(ExitCode::missing_input, "{} is not a run with a checkpoint", run);
     }
-    const h5::File file =
-        h5::File::open(fmt::format("{}/ckpt/step-{:08}/state.h5", run, steps.back()));
+    const h5::File file = h5::File::open(checkpoint_directory(run, steps.back()) + "/state.h5");
     return file.children("/students");
 }
 
