@@ -17,6 +17,7 @@ struct RunSettings {
     std::string precision = "auto";  // auto | fp32
     std::int64_t threads = 0;        // per rank; 0 = cores / ranks of this node
     std::string max_time;            // "" = none; "90", "1:30:00", "2h", …
+    bool reproducible = false;       // same bits on 1, 2, 4, … ranks
 };
 
 struct DataSettings {
@@ -25,16 +26,22 @@ struct DataSettings {
     std::int64_t context = 1024;
     std::int64_t limit_tokens = 0;  // 0 = all
     std::vector<std::string> eval;  // "DIR:split"; empty = val of `tokens`, if there is one
+    bool document_mask = false;     // attention, labels and clone targets stay inside documents
 };
 
 struct TeacherSettings {
-    std::string model;  // "" = none
+    std::string model;                     // "" = none
+    std::string cache = "none";            // none | memory | a folder
+    std::string cache_clone = "all";       // clone targets in it: all | none | "0,3,5" (layers)
+    std::int64_t cache_topk = 0;           // K largest logits instead of the exact head; 0 = exact
+    std::string cache_precision = "bf16";  // bf16 | fp32
 };
 
 struct ModelSettings {  // only to train from scratch
     std::int64_t layers = 12;
     std::int64_t width = 768;
     std::int64_t heads = 12;
+    double dropout = 0.0;
 };
 
 struct TrainSettings {
@@ -47,6 +54,7 @@ struct TrainSettings {
     std::int64_t keep = 3;
     bool keep_best = true;
     bool shuffle = true;
+    std::int64_t patience = 0;  // evaluations without a better one before the run ends; 0 = none
 };
 
 struct OptimSettings {

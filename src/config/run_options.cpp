@@ -67,6 +67,8 @@ std::vector<Option> run_options(Config& c) {
                     {.min = 0, .max = 1024})),
         open(option("run", "max_time", c.run.max_time,
                     "stop with a checkpoint before: 90, 15m, 2h, 1:30:00")),
+        option("run", "reproducible", c.run.reproducible,
+               "same bits on 1, 2, 4, … ranks: sums gradients by a fixed tree"),
 
         option("data", "tokens", c.data.tokens, "folder that `lrd prepare` made"),
         option("data", "split", c.data.split, "split to train on"),
@@ -75,13 +77,26 @@ std::vector<Option> run_options(Config& c) {
                "use only the first tokens of the split; 0 = all", not_negative),
         option("data", "eval", c.data.eval,
                "splits to evaluate on, DIR:split; [] = val of data.tokens, if there"),
+        option("data", "document_mask", c.data.document_mask,
+               "keep attention, labels and clone targets inside documents"),
 
         option("teacher", "model", c.teacher.model,
                "MODEL to distil from; \"\" = train from scratch"),
+        open(option("teacher", "cache", c.teacher.cache,
+                    "keep its outputs for later epochs: none, memory or a folder")),
+        option("teacher", "cache_clone", c.teacher.cache_clone,
+               "clone targets to cache: all, none or layers, \"0,3,5\""),
+        option("teacher", "cache_topk", c.teacher.cache_topk,
+               "cache only the K largest logits; 0 = the exact head", not_negative),
+        option("teacher", "cache_precision", c.teacher.cache_precision, "of cached values",
+               {.allowed = {"bf16", "fp32"}}),
 
         option("model", "layers", c.model.layers, "from scratch: transformer layers", positive),
         option("model", "width", c.model.width, "from scratch: residual width", positive),
         option("model", "heads", c.model.heads, "from scratch: attention heads", positive),
+        option("model", "dropout", c.model.dropout,
+               "in training: of embeddings, attention and both outputs of a block",
+               {.min = 0, .max = 0.99}),
 
         option("train", "steps", c.train.steps, "optimiser updates", not_negative),
         option("train", "global_batch", c.train.global_batch,
@@ -99,6 +114,8 @@ std::vector<Option> run_options(Config& c) {
         open(option("train", "keep_best", c.train.keep_best,
                     "keep each student's best by validation loss")),
         option("train", "shuffle", c.train.shuffle, "another order of windows in every epoch"),
+        open(option("train", "patience", c.train.patience,
+                    "end after so many evaluations without a better one; 0 = never", not_negative)),
     };
     append(all, optim_options(c.optim));
     append(all, loss_options(c.loss));

@@ -8,10 +8,11 @@ namespace lrd {
 
 /// B windows of T tokens on the host, valid until the next call. A label below 0 is not scored.
 struct Batch {
-    std::int64_t sequences = 0;            // B
-    std::int64_t context = 0;              // T
-    std::span<const std::int32_t> ids;     // (B, T)
-    std::span<const std::int32_t> labels;  // (B, T): the token after each of `ids`
+    std::int64_t sequences = 0;                  // B
+    std::int64_t context = 0;                    // T
+    std::span<const std::int32_t> ids;           // (B, T)
+    std::span<const std::int32_t> labels;        // (B, T): the token after each of `ids`
+    std::span<const std::int64_t> windows = {};  // (B): which window each sequence is
 };
 
 /// Where a trainer's batches come from: the endless sequence of samples of a run.

@@ -17,6 +17,16 @@ class BpeTrainer {
 public:
     /// Counts the pieces of `text` (valid UTF-8; one call per document).
     void add(std::string_view text);
+    /// Adds what another one has counted: of a thread, or of a rank.
+    void add_counts(std::string_view piece, std::int64_t count) {
+        pieces_[std::string(piece)] += count;
+    }
+    template <class Visit>  // void(std::string_view piece, std::int64_t count), in any order
+    void for_each_piece(const Visit& visit) const {
+        for (const auto& [piece, count] : pieces_) {
+            visit(std::string_view(piece), count);
+        }
+    }
 
     /// A tokenizer of `vocab_size` ids: 256 bytes in GPT-2's order, the merges, end-of-text last.
     /// Throws Error(usage) if that is below 257 or more than the text can give.

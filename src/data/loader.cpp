@@ -50,12 +50,15 @@ Batch Loader::sample(std::int64_t first, std::int64_t count) {
         ids_.resize(size);
         labels_.resize(size);
     }
+    windows_of_batch_.resize(static_cast<std::size_t>(count));
     for (std::int64_t b = 0; b < count; ++b) {
-        tokens_->read(window_of(first + b) * T, window_);
+        const std::int64_t window = window_of(first + b);
+        windows_of_batch_[static_cast<std::size_t>(b)] = window;
+        tokens_->read(window * T, window_);
         std::copy_n(window_.begin(), T, ids_.begin() + b * T);
         std::copy_n(window_.begin() + 1, T, labels_.begin() + b * T);
     }
-    return {count, T, {ids_.data(), size}, {labels_.data(), size}};
+    return {count, T, {ids_.data(), size}, {labels_.data(), size}, windows_of_batch_};
 }
 
 }  // namespace lrd

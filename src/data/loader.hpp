@@ -35,6 +35,7 @@ private:
     LoaderSettings settings_;
     std::int64_t windows_;
     std::vector<std::int32_t> window_, ids_, labels_;
+    std::vector<std::int64_t> windows_of_batch_;
 };
 
 }  // namespace lrd

@@ -151,6 +151,11 @@ ModelLocation locate_model(const std::string& reference) {
     return at;
 }
 
+std::string tokenizer_folder(const ModelLocation& at) {
+    const std::string folder = at.run + "/tokenizer";
+    return !at.run.empty() && fs::is_directory(folder) ? folder : "";
+}
+
 LoadedModel load_model(Backend& backend, const ModelLocation& at) {
     LoadedModel model;
     const auto lifted = [](const FormSpec& spec) { return spec.kind == "lifted"; };

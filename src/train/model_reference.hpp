@@ -30,6 +30,10 @@ struct LoadedModel {
     std::unique_ptr<Weights> teacher;  // null unless needed
     std::unique_ptr<Weights> weights;
 };
+
+/// Folder of the tokenizer that the model was trained with, or "" if none is known.
+std::string tokenizer_folder(const ModelLocation& location);
+
 LoadedModel load_model(Backend& backend, const ModelLocation& location);
 LoadedModel load_model(Backend& backend, const std::string& reference);
 
