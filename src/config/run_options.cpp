@@ -82,8 +82,8 @@ std::vector<Option> run_options(Config& c) {
 
         option("teacher", "model", c.teacher.model,
                "MODEL to distil from; \"\" = train from scratch"),
-        open(option("teacher", "cache", c.teacher.cache,
-                    "keep its outputs for later epochs: none, memory or a folder")),
+        option("teacher", "cache", c.teacher.cache,
+               "keep its outputs for later epochs: none, memory or a folder"),
         option("teacher", "cache_clone", c.teacher.cache_clone,
                "clone targets to cache: all, none or layers, \"0,3,5\""),
         option("teacher", "cache_topk", c.teacher.cache_topk,
