@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <ctime>
 #include <filesystem>
+#include <random>
 #include <sstream>
 
 #include "data/bpe_trainer.hpp"
@@ -101,6 +102,37 @@ TEST(Utf8, EveryMaximalIllFormedPartBecomesOneReplacement) {
     }
 }
 
+TEST(Utf8, AStreamGivesTheSameTextInWholeCharacters) {
+    std::mt19937 random(1);
+    const std::vector<std::string> parts = {"a",    "é",    "€",    "🙂", "\xF0", "\x9F",
+                                            "\xE2", "\x82", "\xC3", "\xFF", "\xED", "\xA0"};
+    for (int round = 0; round < 2000; ++round) {
+        std::string bytes;
+        for (int i = 0; i < 12; ++i) {
+            bytes += parts[random() % parts.size()];
+        }
+        Utf8Stream stream;
+        std::string joined;
+        const auto add = [&](std::string part) {
+            joined += part;
+            EXPECT_EQ(replace_invalid_utf8(part), 0);
+        };
+        for (std::size_t at = 0, size = 0; at < bytes.size(); at += size) {
+            size = random() % 4;
+            add(stream.push(std::string_view(bytes).substr(at, size)));
+        }
+        add(stream.finish());
+        const std::int64_t replaced = replace_invalid_utf8(bytes);
+        ASSERT_EQ(joined, bytes);
+        ASSERT_EQ(stream.replaced(), replaced);
+    }
+    Utf8Stream stream;
+    EXPECT_EQ(stream.push("x\xF0\x9F"), "x");
+    EXPECT_EQ(stream.push("\x99"), "");
+    EXPECT_EQ(stream.push("\x82y"), "🙂y");  // as soon as it is whole
+    EXPECT_EQ(stream.finish(), "");
+}
+
 TEST(Pretokenizer, CutsLikeGpt2) {
     using Pieces = std::vector<std::string>;
     EXPECT_EQ(pieces_of("Hello world"), (Pieces{"Hello", " world"}));
@@ -163,10 +195,10 @@ TEST(Encoder, EncodesGpt2Vectors) {
     if (dir.empty()) {
         GTEST_SKIP() << "LRD_DATA is not set";
     }
+    const Tokenizer tokenizer = Tokenizer::load(dir);  // OpenAI's names
     test::TemporaryDirectory folder;
-    std::filesystem::copy_file(dir + "/encoder.json", folder / "vocab.json");
-    std::filesystem::copy_file(dir + "/vocab.bpe", folder / "merges.txt");
-    const Tokenizer tokenizer = Tokenizer::load(folder.path());
+    tokenizer.save(folder.path());
+    EXPECT_EQ(Tokenizer::load(folder.path()).sha256(), tokenizer.sha256());
     EXPECT_EQ(tokenizer.vocab_size(), 50257);
     EXPECT_EQ(tokenizer.end_of_text(), 50256);
     EXPECT_EQ(encode(tokenizer, "Hello world"), (Ids{15496, 995}));
@@ -265,9 +297,13 @@ TEST(Tokenizer, RefusesBrokenFiles) {
         {with(vocab, "\"!\"", "\"$\""), merges, "$"},
         {vocab.substr(0, vocab.size() / 2), merges, "vocab.json"},
         {"[]", merges, "expected an object"},
+        {with(vocab, "\"$\": 3", "\"!\": 3"), merges, "\"!\""},
         {vocab, merges + "ab\n", "merges.txt:4"},
         {vocab, merges + "x y\n", "merges.txt:4"},
-        {vocab, merges + "a b\n", "same merge"},
+        {vocab, merges + "a b c\n", "merges.txt:4"},
+        {vocab, merges + " b\n", "merges.txt:4"},
+        {vocab, merges + "a \xC4\n", "merges.txt:4"},  // half a character
+        {vocab, merges + "a b\n", "same merge as in line 2"},
     };
     for (const Case& one : cases) {
         test::TemporaryDirectory folder;
@@ -275,7 +311,25 @@ TEST(Tokenizer, RefusesBrokenFiles) {
         write_text_and_fsync(folder / "merges.txt", one.merges);
         EXPECT_ERROR(ExitCode::bad_data, one.part, Tokenizer::load(folder.path()));
     }
-    EXPECT_ERROR(ExitCode::missing_input, "vocab.json", Tokenizer::load(good / "nowhere"));
+    EXPECT_ERROR(ExitCode::missing_input, "encoder.json", Tokenizer::load(good / "nowhere"));
+    std::filesystem::remove(good / "merges.txt");
+    EXPECT_ERROR(ExitCode::missing_input, "merges.txt", Tokenizer::load(good.path()));
+}
+
+TEST(Tokenizer, EndOfTextMayHaveAnyId) {
+    test::TemporaryDirectory folder;
+    trained("abab abab", 259).save(folder.path());
+    std::string vocab = read_text(folder / "vocab.json");
+    const std::string from = "<|endoftext|>\": 258", to = "<|endoftext|>\": 0";
+    vocab.replace(vocab.find(from), from.size(), to);
+    vocab.replace(vocab.find("\"!\": 0"), 6, "\"!\": 258");
+    write_text_and_fsync(folder / "vocab.json", vocab);
+    const std::string merges = read_text(folder / "merges.txt");
+    write_text_and_fsync(folder / "merges.txt", merges.substr(merges.find('\n') + 1));
+    const Tokenizer tokenizer = Tokenizer::load(folder.path());  // and without a #version line
+    EXPECT_EQ(tokenizer.end_of_text(), 0);
+    EXPECT_EQ(encode(tokenizer, "ab!"), (Ids{256, 258}));
+    EXPECT_EQ(tokenizer.decode(Ids{0, 256}), "<|endoftext|>ab");
 }
 
 }  // namespace
