@@ -11,8 +11,6 @@
 #include <unordered_map>
 #include <vector>
 
-#include "data/pretokenizer.hpp"
-
 namespace lrd {
 
 class Tokenizer {
@@ -85,7 +83,6 @@ private:
     void merge_long(std::string_view piece, std::vector<std::int32_t>& ids) const;
 
     const Tokenizer* tokenizer_;
-    Pretokenizer pretokenizer_;
     std::unordered_map<std::string, std::vector<std::int32_t>, Hash, std::equal_to<>> cache_;
 };
 

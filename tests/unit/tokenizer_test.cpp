@@ -6,11 +6,10 @@
 #include <cstdlib>
 #include <ctime>
 #include <filesystem>
-#include <random>
 #include <sstream>
 
 #include "data/bpe_trainer.hpp"
-#include "data/utf8.hpp"
+#include "data/pretokenizer.hpp"
 #include "expect_error.hpp"
 #include "io/json.hpp"
 #include "io/publish.hpp"
@@ -23,7 +22,7 @@ using Ids = std::vector<std::int32_t>;
 
 std::vector<std::string> pieces_of(std::string_view text) {
     std::vector<std::string> pieces;
-    Pretokenizer().split(text, [&](std::string_view piece) { pieces.emplace_back(piece); });
+    for_each_piece(text, [&](std::string_view piece) { pieces.emplace_back(piece); });
     return pieces;
 }
 
@@ -71,79 +70,6 @@ Tokenizer trained(std::string_view text, std::int64_t vocab_size) {
 std::string shared_data(const std::string& name) {
     const char* dir = std::getenv("LRD_DATA");
     return dir == nullptr ? "" : std::string(dir) + "/" + name;
-}
-
-TEST(Utf8, EveryMaximalIllFormedPartBecomesOneReplacement) {
-    // Expected: Python's bytes.decode("utf-8", errors="replace").
-    const std::string r = "\xEF\xBF\xBD";
-    struct Case {
-        std::string bytes, text;
-        int replaced;
-    };
-    const std::vector<Case> cases = {
-        {"plain", "plain", 0},
-        {"gr\xC3\xBC\xC3\x9F \xE2\x82\xAC \xF0\x9F\x99\x82", "grüß € 🙂", 0},
-        {"a\xFFz", "a" + r + "z", 1},
-        {"\xC3", r, 1},
-        {"\xE2\x82", r, 1},
-        {"\xE2\x82z", r + "z", 1},
-        {"\xF0\x9F\x99!", r + "!", 1},
-        {"\xC0\xAF", r + r, 2},                  // overlong '/'
-        {"\xE0\x80\x80", r + r + r, 3},          // overlong NUL
-        {"\xED\xA0\x80", r + r + r, 3},          // a surrogate
-        {"\xF4\x90\x80\x80", r + r + r + r, 4},  // above U+10FFFF
-        {"\x80\x80", r + r, 2},
-        {std::string("\0x", 2), std::string("\0x", 2), 0},
-    };
-    for (const Case& one : cases) {
-        std::string text = one.bytes;
-        EXPECT_EQ(replace_invalid_utf8(text), one.replaced) << one.text;
-        EXPECT_EQ(text, one.text);
-    }
-}
-
-TEST(Utf8, AStreamGivesTheSameTextInWholeCharacters) {
-    std::mt19937 random(1);
-    const std::vector<std::string> parts = {"a",    "é",    "€",    "🙂", "\xF0", "\x9F",
-                                            "\xE2", "\x82", "\xC3", "\xFF", "\xED", "\xA0"};
-    for (int round = 0; round < 2000; ++round) {
-        std::string bytes;
-        for (int i = 0; i < 12; ++i) {
-            bytes += parts[random() % parts.size()];
-        }
-        Utf8Stream stream;
-        std::string joined;
-        const auto add = [&](std::string part) {
-            joined += part;
-            EXPECT_EQ(replace_invalid_utf8(part), 0);
-        };
-        for (std::size_t at = 0, size = 0; at < bytes.size(); at += size) {
-            size = random() % 4;
-            add(stream.push(std::string_view(bytes).substr(at, size)));
-        }
-        add(stream.finish());
-        const std::int64_t replaced = replace_invalid_utf8(bytes);
-        ASSERT_EQ(joined, bytes);
-        ASSERT_EQ(stream.replaced(), replaced);
-    }
-    Utf8Stream stream;
-    EXPECT_EQ(stream.push("x\xF0\x9F"), "x");
-    EXPECT_EQ(stream.push("\x99"), "");
-    EXPECT_EQ(stream.push("\x82y"), "🙂y");  // as soon as it is whole
-    EXPECT_EQ(stream.finish(), "");
-}
-
-TEST(Pretokenizer, CutsLikeGpt2) {
-    using Pieces = std::vector<std::string>;
-    EXPECT_EQ(pieces_of("Hello world"), (Pieces{"Hello", " world"}));
-    EXPECT_EQ(pieces_of("I'll don't WE'LL"), (Pieces{"I", "'ll", " don", "'t", " WE", "'", "LL"}));
-    EXPECT_EQ(pieces_of("a  b   \n"), (Pieces{"a", " ", " b", "   \n"}));
-    EXPECT_EQ(pieces_of("x12 34,5"), (Pieces{"x", "12", " 34", ",", "5"}));
-    EXPECT_EQ(pieces_of("\n\n = A = \n"), (Pieces{"\n\n", " =", " A", " =", " \n"}));
-    EXPECT_EQ(pieces_of("né 日本 ½"), (Pieces{"né", " 日本", " ½"}));
-    EXPECT_EQ(pieces_of("a\u00A0\u2003b"), (Pieces{"a", "\u00A0", "\u2003", "b"}));
-    EXPECT_EQ(pieces_of("!\u180Ex"), (Pieces{"!\u180E", "x"}));  // no white space since Unicode 6.3
-    EXPECT_TRUE(pieces_of("").empty());
 }
 
 TEST(BpeTrainer, LearnsTheMostFrequentPairAndTheGreatestOfEquals) {
