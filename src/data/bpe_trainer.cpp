@@ -5,6 +5,7 @@
 #include <queue>
 
 #include "core/check.hpp"
+#include "data/pretokenizer.hpp"
 
 namespace lrd {
 
@@ -154,7 +155,7 @@ private:
 }  // namespace
 
 void BpeTrainer::add(std::string_view text) {
-    pretokenizer_.split(text, [&](std::string_view piece) {
+    lrd::for_each_piece(text, [&](std::string_view piece) {
         const auto found = pieces_.find(piece);
         if (found != pieces_.end()) {
             ++found->second;

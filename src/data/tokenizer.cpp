@@ -5,6 +5,7 @@
 #include <map>
 
 #include "core/check.hpp"
+#include "data/pretokenizer.hpp"
 
 namespace lrd {
 
@@ -49,7 +50,7 @@ std::string Tokenizer::decode(std::span<const std::int32_t> ids) const {
 }
 
 void Encoder::encode(std::string_view text, std::vector<std::int32_t>& ids) {
-    pretokenizer_.split(text, [&](std::string_view piece) {
+    for_each_piece(text, [&](std::string_view piece) {
         if (piece.size() > longest_cached) {
             merge_long(piece, ids);
             return;

@@ -11,8 +11,6 @@
 #include <unordered_map>
 #include <vector>
 
-#include "data/pretokenizer.hpp"
-
 namespace lrd {
 
 class Tokenizer {
@@ -27,11 +25,12 @@ public:
     /// `tokens`: the bytes of each id; `merges`: in order of rank. The caller has checked them.
     Tokenizer(std::vector<std::string> tokens, std::vector<Merge> merges, std::int32_t end_of_text);
 
-    /// Reads DIR/vocab.json and DIR/merges.txt in GPT-2's text form. Throws Error(missing_input) or
-    /// Error(bad_data): the 256 bytes and the end-of-text token must be there, ids dense from 0,
-    /// merges of known tokens.
+    /// Reads DIR/vocab.json and DIR/merges.txt in GPT-2's text form, or the same under OpenAI's
+    /// names, encoder.json and vocab.bpe. Throws Error(missing_input) or Error(bad_data): the 256
+    /// bytes and the end-of-text token (of any id) must be there, ids dense from 0, merges of known
+    /// tokens, nothing twice.
     static Tokenizer load(const std::filesystem::path& dir);
-    /// Writes the two files into `dir`, which exists; same tokenizer, same bytes.
+    /// Writes vocab.json and merges.txt into `dir`, which exists; same tokenizer, same bytes.
     void save(const std::filesystem::path& dir) const;
 
     std::int32_t vocab_size() const { return static_cast<std::int32_t>(tokens_.size()); }
@@ -84,7 +83,6 @@ private:
     void merge_long(std::string_view piece, std::vector<std::int32_t>& ids) const;
 
     const Tokenizer* tokenizer_;
-    Pretokenizer pretokenizer_;
     std::unordered_map<std::string, std::vector<std::int32_t>, Hash, std::equal_to<>> cache_;
 };
 

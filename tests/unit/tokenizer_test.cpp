@@ -9,7 +9,7 @@
 #include <sstream>
 
 #include "data/bpe_trainer.hpp"
-#include "data/utf8.hpp"
+#include "data/pretokenizer.hpp"
 #include "expect_error.hpp"
 #include "io/json.hpp"
 #include "io/publish.hpp"
@@ -22,7 +22,7 @@ using Ids = std::vector<std::int32_t>;
 
 std::vector<std::string> pieces_of(std::string_view text) {
     std::vector<std::string> pieces;
-    Pretokenizer().split(text, [&](std::string_view piece) { pieces.emplace_back(piece); });
+    for_each_piece(text, [&](std::string_view piece) { pieces.emplace_back(piece); });
     return pieces;
 }
 
@@ -70,48 +70,6 @@ Tokenizer trained(std::string_view text, std::int64_t vocab_size) {
 std::string shared_data(const std::string& name) {
     const char* dir = std::getenv("LRD_DATA");
     return dir == nullptr ? "" : std::string(dir) + "/" + name;
-}
-
-TEST(Utf8, EveryMaximalIllFormedPartBecomesOneReplacement) {
-    // Expected: Python's bytes.decode("utf-8", errors="replace").
-    const std::string r = "\xEF\xBF\xBD";
-    struct Case {
-        std::string bytes, text;
-        int replaced;
-    };
-    const std::vector<Case> cases = {
-        {"plain", "plain", 0},
-        {"gr\xC3\xBC\xC3\x9F \xE2\x82\xAC \xF0\x9F\x99\x82", "grüß € 🙂", 0},
-        {"a\xFFz", "a" + r + "z", 1},
-        {"\xC3", r, 1},
-        {"\xE2\x82", r, 1},
-        {"\xE2\x82z", r + "z", 1},
-        {"\xF0\x9F\x99!", r + "!", 1},
-        {"\xC0\xAF", r + r, 2},                  // overlong '/'
-        {"\xE0\x80\x80", r + r + r, 3},          // overlong NUL
-        {"\xED\xA0\x80", r + r + r, 3},          // a surrogate
-        {"\xF4\x90\x80\x80", r + r + r + r, 4},  // above U+10FFFF
-        {"\x80\x80", r + r, 2},
-        {std::string("\0x", 2), std::string("\0x", 2), 0},
-    };
-    for (const Case& one : cases) {
-        std::string text = one.bytes;
-        EXPECT_EQ(replace_invalid_utf8(text), one.replaced) << one.text;
-        EXPECT_EQ(text, one.text);
-    }
-}
-
-TEST(Pretokenizer, CutsLikeGpt2) {
-    using Pieces = std::vector<std::string>;
-    EXPECT_EQ(pieces_of("Hello world"), (Pieces{"Hello", " world"}));
-    EXPECT_EQ(pieces_of("I'll don't WE'LL"), (Pieces{"I", "'ll", " don", "'t", " WE", "'", "LL"}));
-    EXPECT_EQ(pieces_of("a  b   \n"), (Pieces{"a", " ", " b", "   \n"}));
-    EXPECT_EQ(pieces_of("x12 34,5"), (Pieces{"x", "12", " 34", ",", "5"}));
-    EXPECT_EQ(pieces_of("\n\n = A = \n"), (Pieces{"\n\n", " =", " A", " =", " \n"}));
-    EXPECT_EQ(pieces_of("né 日本 ½"), (Pieces{"né", " 日本", " ½"}));
-    EXPECT_EQ(pieces_of("a\u00A0\u2003b"), (Pieces{"a", "\u00A0", "\u2003", "b"}));
-    EXPECT_EQ(pieces_of("!\u180Ex"), (Pieces{"!\u180E", "x"}));  // no white space since Unicode 6.3
-    EXPECT_TRUE(pieces_of("").empty());
 }
 
 TEST(BpeTrainer, LearnsTheMostFrequentPairAndTheGreatestOfEquals) {
@@ -163,10 +121,10 @@ TEST(Encoder, EncodesGpt2Vectors) {
     if (dir.empty()) {
         GTEST_SKIP() << "LRD_DATA is not set";
     }
+    const Tokenizer tokenizer = Tokenizer::load(dir);  // OpenAI's names
     test::TemporaryDirectory folder;
-    std::filesystem::copy_file(dir + "/encoder.json", folder / "vocab.json");
-    std::filesystem::copy_file(dir + "/vocab.bpe", folder / "merges.txt");
-    const Tokenizer tokenizer = Tokenizer::load(folder.path());
+    tokenizer.save(folder.path());
+    EXPECT_EQ(Tokenizer::load(folder.path()).sha256(), tokenizer.sha256());
     EXPECT_EQ(tokenizer.vocab_size(), 50257);
     EXPECT_EQ(tokenizer.end_of_text(), 50256);
     EXPECT_EQ(encode(tokenizer, "Hello world"), (Ids{15496, 995}));
@@ -265,9 +223,13 @@ TEST(Tokenizer, RefusesBrokenFiles) {
         {with(vocab, "\"!\"", "\"$\""), merges, "$"},
         {vocab.substr(0, vocab.size() / 2), merges, "vocab.json"},
         {"[]", merges, "expected an object"},
+        {with(vocab, "\"$\": 3", "\"!\": 3"), merges, "\"!\""},
         {vocab, merges + "ab\n", "merges.txt:4"},
         {vocab, merges + "x y\n", "merges.txt:4"},
-        {vocab, merges + "a b\n", "same merge"},
+        {vocab, merges + "a b c\n", "merges.txt:4"},
+        {vocab, merges + " b\n", "merges.txt:4"},
+        {vocab, merges + "a \xC4\n", "merges.txt:4"},  // half a character
+        {vocab, merges + "a b\n", "same merge as in line 2"},
     };
     for (const Case& one : cases) {
         test::TemporaryDirectory folder;
@@ -275,7 +237,25 @@ TEST(Tokenizer, RefusesBrokenFiles) {
         write_text_and_fsync(folder / "merges.txt", one.merges);
         EXPECT_ERROR(ExitCode::bad_data, one.part, Tokenizer::load(folder.path()));
     }
-    EXPECT_ERROR(ExitCode::missing_input, "vocab.json", Tokenizer::load(good / "nowhere"));
+    EXPECT_ERROR(ExitCode::missing_input, "encoder.json", Tokenizer::load(good / "nowhere"));
+    std::filesystem::remove(good / "merges.txt");
+    EXPECT_ERROR(ExitCode::missing_input, "merges.txt", Tokenizer::load(good.path()));
+}
+
+TEST(Tokenizer, EndOfTextMayHaveAnyId) {
+    test::TemporaryDirectory folder;
+    trained("abab abab", 259).save(folder.path());
+    std::string vocab = read_text(folder / "vocab.json");
+    const std::string from = "<|endoftext|>\": 258", to = "<|endoftext|>\": 0";
+    vocab.replace(vocab.find(from), from.size(), to);
+    vocab.replace(vocab.find("\"!\": 0"), 6, "\"!\": 258");
+    write_text_and_fsync(folder / "vocab.json", vocab);
+    const std::string merges = read_text(folder / "merges.txt");
+    write_text_and_fsync(folder / "merges.txt", merges.substr(merges.find('\n') + 1));
+    const Tokenizer tokenizer = Tokenizer::load(folder.path());  // and without a #version line
+    EXPECT_EQ(tokenizer.end_of_text(), 0);
+    EXPECT_EQ(encode(tokenizer, "ab!"), (Ids{256, 258}));
+    EXPECT_EQ(tokenizer.decode(Ids{0, 256}), "<|endoftext|>ab");
 }
 
 }  // namespace
