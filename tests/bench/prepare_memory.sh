@@ -13,7 +13,7 @@ shift
 sizes=("${@:-200}")
 [ $# -gt 0 ] || sizes=(200 1000)
 : "${LRD_DATA:?names the folder with wikitext-2/}"
-mpirun=${LRD_MPIEXEC:-mpirun --oversubscribe -n}
+read -ra mpirun <<<"${LRD_MPIEXEC:-mpirun --oversubscribe -n}"
 work=$(mktemp -d "${TMPDIR:-/tmp}/prepare_memory.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
@@ -79,7 +79,7 @@ for size in "${sizes[@]}"; do
             read -r ranks threads <<<"$shape"
             rm -rf "$work/out"
             row "$size MB, ${tokenizer##*/}, $ranks rank(s) x $threads thread(s)" \
-                $mpirun "$ranks" "$lrd" prepare --text "$work/text" --documents blank-line --val 0.05 \
+                "${mpirun[@]}" "$ranks" "$lrd" prepare --text "$work/text" --documents blank-line --val 0.05 \
                 --tokenizer "$tokenizer" --threads "$threads" --out "$work/out"
         done
     done
