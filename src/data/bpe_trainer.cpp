@@ -187,7 +187,7 @@ Tokenizer BpeTrainer::train(std::int64_t vocab_size) const {
     }
     tokens.reserve(static_cast<std::size_t>(vocab_size));
     PairCounts counts(std::move(words), tokens);
-    std::vector<Tokenizer::Merge> merges;
+    std::vector<Merge> merges;
     std::unordered_map<std::string, std::int32_t> ids;
     while (static_cast<std::int64_t>(tokens.size()) < vocab_size - 1) {
         Pair pair = 0;

@@ -40,19 +40,19 @@ Ids encode_slowly(const Tokenizer& tokenizer, std::string_view text) {
         for (const char c : piece) {
             ids.push_back(tokenizer.id_of_byte(static_cast<unsigned char>(c)));
         }
-        for (bool merged = true; merged;) {
-            merged = false;
-            std::int32_t best = INT32_MAX;
+        for (;;) {
+            std::int32_t best = MergeRanks::none;
             for (std::size_t i = 0; i + 1 < ids.size(); ++i) {
-                const auto* rule = tokenizer.rule(ids[i], ids[i + 1]);
-                best = rule != nullptr ? std::min(best, rule->rank) : best;
+                best = std::min(best, tokenizer.rank(ids[i], ids[i + 1]));
             }
+            if (best == MergeRanks::none) {
+                break;
+            }
+            const Merge& merge = tokenizer.merge(best);
             for (std::size_t i = 0; i + 1 < ids.size(); ++i) {
-                const auto* rule = tokenizer.rule(ids[i], ids[i + 1]);
-                if (rule != nullptr && rule->rank == best) {
-                    ids[i] = rule->merged;
+                if (ids[i] == merge.left && ids[i + 1] == merge.right) {
+                    ids[i] = merge.merged;
                     ids.erase(ids.begin() + static_cast<std::ptrdiff_t>(i) + 1);
-                    merged = true;
                 }
             }
         }
