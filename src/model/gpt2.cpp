@@ -22,7 +22,7 @@ void Gpt2::forward(const View& ids, BatchShape batch, const ForwardOptions& opti
     options_ = options;
     const View x = rows(memory_.embedded);
     weights_.embedding().forward(backend_, x, ids, rows(memory_.kept_embed));
-    backend_.add_positions(x, weights_.positions().slice(0, batch.T));
+    add_positions(x);
     drop(x, 0, DropoutPlace::embedding);
     block_forward(0, x, {});
     for (std::int64_t l = 1; l < config().L; ++l) {
@@ -56,7 +56,7 @@ void Gpt2::block_forward(std::int64_t l, const View& x, const View& residual) {
                         .beta = ln_1.beta});
     weights_.form(l, Linear::c_attn)
         .forward(backend_, rows(b.qkv), rows(b.ln_1), rows(b.kept_attn));
-    backend_.attention(rows(b.att), lse(b), rows(b.qkv), attention_shape(), attention_options(l));
+    attend(l, b);
     weights_.form(l, Linear::attn_c_proj)
         .forward(backend_, rows(b.a), rows(b.att), rows(b.kept_proj));
     drop(rows(b.a), l, DropoutPlace::attention);
@@ -73,6 +73,23 @@ void Gpt2::block_forward(std::int64_t l, const View& x, const View& residual) {
     weights_.form(l, Linear::mlp_c_proj)
         .forward(backend_, rows(b.mlp), rows(b.gelu), rows(b.kept_mlp));
     drop(rows(b.mlp), l, DropoutPlace::mlp);
+}
+
+void Gpt2::add_positions(const View& x) {
+    if (options_.step != nullptr) {
+        options_.step->add_positions(x);
+    } else {
+        backend_.add_positions(x, weights_.positions().slice(0, batch_.T));
+    }
+}
+
+void Gpt2::attend(std::int64_t l, const BlockActivations& b) {
+    if (options_.step != nullptr) {
+        options_.step->attend(l, rows(b.att), lse(b), rows(b.qkv));
+    } else {
+        backend_.attention(rows(b.att), lse(b), rows(b.qkv), attention_shape(),
+                           attention_options(l));
+    }
 }
 
 void Gpt2::backward(const View& ids, TapGradient* taps) {

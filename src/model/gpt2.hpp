@@ -18,9 +18,20 @@ public:
     virtual void add(std::int64_t layer, Tap tap, const View& d_value, const View& value) = 0;
 };
 
+/// The two places of a forward pass that know where tokens stand. Without one, every sequence of
+/// the batch is whole and starts at position 0; a decoder (decoder.hpp) brings its cache.
+class AttentionStep {
+public:
+    virtual ~AttentionStep() = default;
+    virtual void add_positions(const View& x) = 0;  // (N, C) +=
+    /// y (N, H·D) and, if it likes, lse (B, H, T) from qkv (N, 3·H·D).
+    virtual void attend(std::int64_t layer, const View& y, const View& lse, const View& qkv) = 0;
+};
+
 /// What not every forward pass has.
 struct ForwardOptions {
-    ModelDropout dropout = {};  // in training alone
+    ModelDropout dropout = {};      // in training alone
+    AttentionStep* step = nullptr;  // in inference alone
 };
 
 class Gpt2 {
@@ -49,6 +60,8 @@ public:
 
 private:
     void block_forward(std::int64_t layer, const View& x, const View& residual);
+    void add_positions(const View& x);
+    void attend(std::int64_t layer, const BlockActivations& block);
     void block_backward(std::int64_t layer, TapGradient* taps);
     View rows(const View& x) const { return x ? x.slice(0, batch_.rows()) : x; }
     bool drops() const { return options_.dropout.rate > 0.0F; }
