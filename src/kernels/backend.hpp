@@ -35,6 +35,24 @@ struct AttentionShape {
     std::int64_t B, T, H, D;
 };
 
+/// Which elements are dropped, without a mask in memory: forward and backward ask for the same
+/// numbers. The number of element (row, column) is word `column mod 4` of
+///   Philox4x32-10(counter {column / 4, head, low 32 bits of R, high 32 bits of R},
+///                 key {low 32 bits of `key`, high 32 bits})        with R = first_row + row.
+/// It is kept, times 1/(1 − rate), where number ≥ rate·2³², and else 0. R is global (sample · T +
+/// position), so neither ranks nor the cut into batches show. Where there are no heads, head = 0.
+struct Dropout {
+    float rate = 0.0F;  // in [0, 1); 0: nothing is dropped
+    std::uint64_t key = 0;
+    std::int64_t first_row = 0;
+};
+
+/// What not every attention has.
+struct AttentionOptions {
+    Dropout dropout =
+        {};  // of the probabilities: row = query, column = key's place in its sequence
+};
+
 struct LayerNorm {
     View y;              // (N, C)  out: (h − mean)·rstd·gamma + beta, variance biased, eps 1e-5
     View h;              // (N, C)  out: x + residual; unused without a residual
@@ -107,6 +125,8 @@ public:
     void column_sums(const View& sums, const View& x);  // (M) += over rows of (N, M)
     void gelu(const View& y, const View& x);            // tanh form of GPT-2
     void gelu_backward(const View& d_x, const View& d_y, const View& x);  // d_x may be d_y
+    /// y = x·(0 or 1/(1 − rate)), (N, C); y may be x. Its own backward: d_x from d_y.
+    void dropout(const View& y, const View& x, const Dropout& dropout);
 
     // ---- embedding
     void embed(const View& x, const View& table, const View& ids);  // (N,K) = (V,K)[ids (N) i32]
@@ -119,9 +139,11 @@ public:
     void layernorm_backward(const LayerNormBackward& args);
     /// Causal attention, scores scaled by 1/√D. y (N, H·D), lse (B, H, T): log-sum-exp of each
     /// row of scaled scores; qkv (N, 3·H·D): q, k, v side by side, head after head.
-    void attention(const View& y, const View& lse, const View& qkv, AttentionShape shape);
+    void attention(const View& y, const View& lse, const View& qkv, AttentionShape shape,
+                   const AttentionOptions& options = {});
     void attention_backward(const View& d_qkv, const View& d_y, const View& y, const View& lse,
-                            const View& qkv, AttentionShape shape);
+                            const View& qkv, AttentionShape shape,
+                            const AttentionOptions& options = {});
 
     // ---- generation: keys and values of the tokens so far, cache_k and cache_v (B, Tmax, H·D)
     /// Those of B sequences of T tokens, qkv (N, 3·H·D), become positions 0…T−1 of the caches.
@@ -167,16 +189,18 @@ protected:
     virtual void do_column_sums(const View& sums, const View& x) = 0;
     virtual void do_gelu(const View& y, const View& x) = 0;
     virtual void do_gelu_backward(const View& d_x, const View& d_y, const View& x) = 0;
+    virtual void do_dropout(const View& y, const View& x, const Dropout& dropout) = 0;
     virtual void do_embed(const View& x, const View& table, const View& ids) = 0;
     virtual void do_embed_backward(const View& d_table, const View& d_x, const View& ids) = 0;
     virtual void do_add_positions(const View& x, const View& positions) = 0;
     virtual void do_add_positions_backward(const View& d_positions, const View& d_x) = 0;
     virtual void do_layernorm(const LayerNorm& args) = 0;
     virtual void do_layernorm_backward(const LayerNormBackward& args) = 0;
-    virtual void do_attention(const View& y, const View& lse, const View& qkv,
-                              AttentionShape shape) = 0;
+    virtual void do_attention(const View& y, const View& lse, const View& qkv, AttentionShape shape,
+                              const AttentionOptions& options) = 0;
     virtual void do_attention_backward(const View& d_qkv, const View& d_y, const View& y,
-                                       const View& lse, const View& qkv, AttentionShape shape) = 0;
+                                       const View& lse, const View& qkv, AttentionShape shape,
+                                       const AttentionOptions& options) = 0;
     virtual void do_store_kv(const View& cache_k, const View& cache_v, const View& qkv,
                              AttentionShape shape) = 0;
     virtual void do_attention_decode(const View& y, const View& cache_k, const View& cache_v,

@@ -34,6 +34,7 @@ constexpr std::array rules{
     Rule{"column_sums", f32},
     Rule{"gelu", f32},
     Rule{"gelu_backward", f32},
+    Rule{"dropout", f32},
     Rule{"embed", f32},
     Rule{"embed_backward", f32},
     Rule{"add_positions", f32},

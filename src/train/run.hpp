@@ -30,7 +30,7 @@ public:
     /// Steps until done (0) or stopped with a checkpoint (ExitCode::stopped).
     ExitCode execute();
 
-    bool complete() const { return progress_.step >= config_.train.steps; }
+    bool complete() const { return progress_.step >= config_.train.steps || out_of_patience(); }
     const std::string& stop_reason() const { return stop_reason_; }
     const Progress& progress() const { return progress_; }
     std::int64_t last_checkpoint() const { return last_checkpoint_; }
@@ -49,10 +49,14 @@ private:
 
     void after_step(const std::vector<StudentReport>& reports);
     void validate();
+    void keep_best(const std::vector<LossTerms>& terms);
     void save();
     void check_divergence() const;
     Json state() const;
     Provenance provenance() const;
+    bool out_of_patience() const {
+        return config_.train.patience > 0 && progress_.stale >= config_.train.patience;
+    }
     bool root() const { return world_.rank() == 0; }
 
     Config config_;

@@ -72,6 +72,12 @@ void Run::open_data() {
     loader_ = std::make_unique<Loader>(
         *tokens_, LoaderSettings{config_.data.context, config_.train.shuffle, config_.run.seed,
                                  config_.data.limit_tokens});
+    if (config_.train.patience > 0 && config_.data.eval.empty()) {
+        fail(ExitCode::usage,
+             "train.patience = {} needs a split to evaluate on, and {} has no val; name one in "
+             "data.eval",
+             config_.train.patience, config_.data.tokens);
+    }
     for (const std::string& spec : config_.data.eval) {
         const std::string split = split_of(spec);
         const std::string dir = spec.substr(0, spec.size() - split.size() - 1);
@@ -138,9 +144,16 @@ void Run::make_students() {
                  "student {}: loss.clone_skip_first leaves nothing of data.context = 1",
                  settings.name);
         }
+        if (m.dropout != 0.0 && (settings.loss.kd != 0.0 || settings.loss.clone != 0.0)) {
+            fail(ExitCode::usage,
+                 "model.dropout = {}, but student {} learns from a teacher (loss.kd = {}, "
+                 "loss.clone = {}); dropout is for models that train on tokens alone: set it to 0",
+                 m.dropout, settings.name, settings.loss.kd, settings.loss.clone);
+        }
         students_.push_back(
             std::make_unique<Student>(backend_, settings, teacher_ ? teacher_->config() : scratch,
                                       teacher_.get(), capacity, config_.train.steps));
+        students_.back()->dropout.rate = static_cast<float>(m.dropout);
     }
     // Fine-tuning starts from a teacher's weights but does not listen to it.
     const bool listens = std::any_of(students_.begin(), students_.end(), [](const auto& s) {

@@ -78,7 +78,14 @@ void Trainer::load(std::int64_t first_sample) {
     const Batch batch = source_.sample(first_sample, settings_.micro_batch);
     backend_.upload(ids_, batch.ids.data());
     backend_.upload(labels_, batch.labels.data());
+    first_sample_ = first_sample;
     windows_ = batch.windows;
+}
+
+ForwardOptions Trainer::options_of(const Student& student) const {
+    ForwardOptions options{.dropout = student.dropout};
+    options.dropout.first_row = first_sample_ * source_.context();
+    return options;
 }
 
 void Trainer::forward() {
@@ -88,7 +95,7 @@ void Trainer::forward() {
     }
     phases_.time(Phase::forward, backend_, [&] {
         for (const auto& student : students_) {
-            student->model.forward(ids_, shape);
+            student->model.forward(ids_, shape, options_of(*student));
         }
     });
 }

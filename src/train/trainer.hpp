@@ -50,6 +50,7 @@ public:
 private:
     void begin();
     void load(std::int64_t first_sample);
+    ForwardOptions options_of(const Student& student) const;
     void forward();
     void losses();
     void backward(bool last_micro_batch);
@@ -65,6 +66,7 @@ private:
     Teacher* teacher_;
     Students& students_;
     std::int64_t first_ = 0, last_ = 0;  // this rank's micro-batches of a global batch
+    std::int64_t first_sample_ = 0;      // of the loaded micro-batch
     HeadPass head_;
     std::vector<HeadTerm> head_terms_;
     Arena arena_;

@@ -45,6 +45,11 @@ TEST_P(ContractTest, PointwiseOpsOfWrongShapes) {
     EXPECT_REFUSED("gelu", b.gelu(f32(2, 3), f32(3, 3)));
     EXPECT_REFUSED("gelu_backward", b.gelu_backward(f32(2, 3), f32(2, 3), f32(2, 4)));
     EXPECT_REFUSED("gelu_backward", b.gelu_backward(f32(2, 3), f32(2, 4), f32(2, 3)));
+    EXPECT_REFUSED("dropout", b.dropout(f32(2, 3), f32(2, 4), {0.5F}));
+    EXPECT_REFUSED("dropout", b.dropout(f32(6), f32(6), {0.5F}));
+    EXPECT_REFUSED("dropout", b.dropout(f32(2, 3), f32(2, 3), {1.0F}));
+    EXPECT_REFUSED("dropout", b.dropout(f32(2, 3), f32(2, 3), {-0.1F}));
+    EXPECT_REFUSED("dropout", b.dropout(f32(2, 3), f32(2, 3), {0.5F, 1, -1}));
     EXPECT_REFUSED("copy", b.copy(f32(3), f32(4)));
     EXPECT_REFUSED("copy", b.copy(f32(3), i32(3)));
     EXPECT_REFUSED("cast", b.cast(f32(3), f32(4)));
@@ -89,6 +94,8 @@ TEST_P(ContractTest, TransformerOpsOfWrongShapes) {
     EXPECT_REFUSED("attention", b.attention(f32(6, 8), lse, f32(6, 20), {2, 3, 2, 4}));
     EXPECT_REFUSED("attention", b.attention(f32(6, 6), lse, f32(6, 24), {2, 3, 2, 4}));
     EXPECT_REFUSED("attention", b.attention(f32(6, 8), f32(12), f32(6, 24), {2, 3, 2, 4}));
+    EXPECT_REFUSED("attention", b.attention(f32(6, 8), lse, f32(6, 24), {2, 3, 2, 4},
+                                            {.dropout = {.rate = 1.5F}}));
     EXPECT_REFUSED("attention", b.attention_backward(f32(6, 24), f32(6, 8), f32(6, 8), lse,
                                                      f32(5, 24), {2, 3, 2, 4}));
     EXPECT_REFUSED("attention", b.attention_backward(f32(6, 8), f32(6, 8), f32(6, 8), lse,
@@ -150,6 +157,8 @@ TEST_P(ContractTest, NaNGoesThroughEveryOpOfTheModel) {
         EXPECT_TRUE(has_nan(y)) << "gelu_backward " << place;
         clean(), b.gelu_backward(y, x, fine);
         EXPECT_TRUE(has_nan(y)) << "gelu_backward " << place;
+        clean(), b.dropout(y, x, {.rate = 0.9F});
+        EXPECT_TRUE(has_nan(y)) << "dropout " << place;
         clean(), b.layernorm({y, {}, f32(33), f32(33), put(bad), {}, width, width});
         EXPECT_TRUE(has_nan(y)) << "layernorm " << place;
         const View lse = f32(33).reshape({1, 1, 33}), out = put_stored(Matrix(33, 16, 0.0));

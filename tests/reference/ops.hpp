@@ -4,6 +4,9 @@
 // gradient itself; where a Backend call accumulates, the test adds.
 #pragma once
 
+#include <array>
+#include <cstdint>
+
 #include "reference/matrix.hpp"
 
 namespace lrd::reference {
@@ -17,6 +20,17 @@ Matrix add(const Matrix& a, const Matrix& b);
 Vector column_sums(const Matrix& x);
 Matrix gelu(const Matrix& x);  // x/2·(1 + tanh(sqrt(2/π)·(x + 0.044715·x³)))
 Matrix gelu_backward(const Matrix& d_y, const Matrix& x);
+
+// ---- dropout
+std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter,
+                                    std::array<std::uint32_t, 2> key);
+struct Drop {
+    double rate = 0.0;
+    std::uint64_t key = 0, first_row = 0;
+};
+/// 0 or 1/(1 − rate).
+double drop_factor(const Drop& drop, std::size_t row, std::size_t column, std::size_t head = 0);
+Matrix dropout(const Matrix& x, const Drop& drop);  // and its own backward
 
 // ---- embedding
 Matrix embed(const Matrix& table, const Ids& ids);                        // (V,K) → (N,K)
@@ -46,8 +60,10 @@ struct AttentionResult {
     Matrix y;    // (B·T, H·D)
     Matrix lse;  // (B·H, T)
 };
-AttentionResult attention(const Matrix& qkv, Heads shape);                     // (B·T, 3·H·D)
-Matrix attention_backward(const Matrix& d_y, const Matrix& qkv, Heads shape);  // (B·T, 3·H·D)
+/// `drop` multiplies the probabilities: its row is the query, its column the key's place.
+AttentionResult attention(const Matrix& qkv, Heads shape, const Drop& drop = {});  // (B·T, 3·H·D)
+Matrix attention_backward(const Matrix& d_y, const Matrix& qkv, Heads shape,
+                          const Drop& drop = {});  // (B·T, 3·H·D)
 
 // ---- losses
 struct HeadLossResult {
