@@ -102,6 +102,29 @@ TEST_P(ContractTest, TransformerOpsOfWrongShapes) {
                                                      f32(6, 24), {2, 3, 2, 4}));
 }
 
+TEST_P(ContractTest, DecodingOfWrongShapes) {
+    Backend& b = backend();
+    const auto cache = [&](std::int64_t B, std::int64_t room, std::int64_t width) {
+        return f32(static_cast<std::size_t>(B * room * width)).reshape({B, room, width});
+    };
+    const View k = cache(2, 5, 8), v = cache(2, 5, 8);
+    EXPECT_REFUSED("store_kv", b.store_kv(k, cache(2, 4, 8), f32(6, 24), {2, 3, 2, 4}));
+    EXPECT_REFUSED("store_kv", b.store_kv(f32(10, 8), v, f32(6, 24), {2, 3, 2, 4}));
+    EXPECT_REFUSED("store_kv", b.store_kv(k, v, f32(6, 20), {2, 3, 2, 4}));
+    EXPECT_REFUSED("store_kv", b.store_kv(k, v, f32(9, 24), {3, 3, 2, 4}));
+    EXPECT_REFUSED("store_kv", b.store_kv(k, v, f32(12, 24), {2, 6, 2, 4}));
+    const View y = f32(2, 8), qkv = f32(2, 24), lengths = i32(2);
+    EXPECT_REFUSED("decode", b.attention_decode(y, k, v, qkv, lengths, 3));
+    EXPECT_REFUSED("decode", b.attention_decode(f32(2, 6), k, v, qkv, lengths, 2));
+    EXPECT_REFUSED("decode", b.attention_decode(y, cache(3, 5, 8), v, qkv, lengths, 2));
+    EXPECT_REFUSED("decode", b.attention_decode(y, k, cache(2, 4, 8), qkv, lengths, 2));
+    EXPECT_REFUSED("decode", b.attention_decode(y, k, v, f32(2, 20), lengths, 2));
+    EXPECT_REFUSED("decode", b.attention_decode(y, k, v, qkv, i32(3), 2));
+    EXPECT_REFUSED("decode", b.attention_decode(y, k, v, qkv, f32(2), 2));
+    EXPECT_REFUSED("lengths[1] = 5", b.attention_decode(y, k, v, qkv, put(Ids{4, 5}), 2));
+    EXPECT_REFUSED("lengths[0] = -1", b.attention_decode(y, k, v, qkv, put(Ids{-1, 0}), 2));
+}
+
 TEST_P(ContractTest, LossesOfWrongShapes) {
     Backend& b = backend();
     const HeadLoss good{f32(2, 5), f32(2, 5), i32(2), f32(2), f32(2)};

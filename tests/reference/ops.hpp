@@ -65,6 +65,12 @@ AttentionResult attention(const Matrix& qkv, Heads shape, const Drop& drop = {})
 Matrix attention_backward(const Matrix& d_y, const Matrix& qkv, Heads shape,
                           const Drop& drop = {});  // (B·T, 3·H·D)
 
+// ---- generation; row b·Tmax + j of a cache is position j of sequence b
+void store_kv(Matrix& cache_k, Matrix& cache_v, const Matrix& qkv, Heads shape);  // (B·Tmax, H·D)
+/// y (B, H·D) of one new token per sequence, qkv (B, 3·H·D), which goes to position lengths[b].
+Matrix attention_decode(Matrix& cache_k, Matrix& cache_v, const Matrix& qkv, const Ids& lengths,
+                        std::size_t H);
+
 // ---- losses
 struct HeadLossResult {
     Vector kd, lm;  // (R), without weights

@@ -156,4 +156,46 @@ Matrix attention_backward(const Matrix& d_y, const Matrix& qkv, Heads shape, con
     return d_qkv;
 }
 
+void store_kv(Matrix& cache_k, Matrix& cache_v, const Matrix& qkv, Heads s) {
+    const std::size_t room = cache_k.rows / s.B, width = s.H * s.D;
+    for (std::size_t b = 0; b < s.B; ++b) {
+        for (std::size_t t = 0; t < s.T; ++t) {
+            for (std::size_t c = 0; c < width; ++c) {
+                cache_k(b * room + t, c) = qkv(b * s.T + t, width + c);
+                cache_v(b * room + t, c) = qkv(b * s.T + t, 2 * width + c);
+            }
+        }
+    }
+}
+
+Matrix attention_decode(Matrix& cache_k, Matrix& cache_v, const Matrix& qkv, const Ids& lengths,
+                        std::size_t H) {
+    const std::size_t B = lengths.size(), width = cache_k.cols, D = width / H;
+    const std::size_t room = cache_k.rows / B;
+    Matrix y(B, width);
+    for (std::size_t b = 0; b < B; ++b) {
+        const auto length = static_cast<std::size_t>(lengths[b]);
+        for (std::size_t c = 0; c < width; ++c) {
+            cache_k(b * room + length, c) = qkv(b, width + c);
+            cache_v(b * room + length, c) = qkv(b, 2 * width + c);
+        }
+        for (std::size_t h = 0; h < H; ++h) {
+            Vector scores(length + 1, 0.0);
+            for (std::size_t j = 0; j <= length; ++j) {
+                for (std::size_t d = h * D; d < (h + 1) * D; ++d) {
+                    scores[j] += qkv(b, d) * cache_k(b * room + j, d);
+                }
+                scores[j] /= std::sqrt(static_cast<double>(D));
+            }
+            const double lse = log_sum_exp(scores);
+            for (std::size_t j = 0; j <= length; ++j) {
+                for (std::size_t d = h * D; d < (h + 1) * D; ++d) {
+                    y(b, d) += std::exp(scores[j] - lse) * cache_v(b * room + j, d);
+                }
+            }
+        }
+    }
+    return y;
+}
+
 }  // namespace lrd::reference
