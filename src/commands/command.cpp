@@ -9,6 +9,8 @@
 
 #include "commands/bench.hpp"
 #include "commands/eval.hpp"
+#include "commands/export.hpp"
+#include "commands/import.hpp"
 #include "commands/inspect.hpp"
 #include "commands/prepare.hpp"
 #include "commands/train.hpp"
@@ -45,7 +47,8 @@ std::vector<Option> options_of(PrepareArguments& a) {
 std::vector<Option> options_of(EvalOptions& o) {
     return {
         option("", "model", o.model,
-               "RUN, RUN:student, RUN:student@step|@best|@last, or a .h5 model"),
+               "RUN, RUN:student, RUN:student@step|@best|@last, a .h5 model or a directory of "
+               "Hugging Face"),
         option("", "tokens", o.tokens, "folder that `lrd prepare` made"),
         option("", "split", o.split, "split to score"),
         option("", "stride", o.stride, "tokens from window to window; 0 = side by side",
@@ -58,6 +61,28 @@ std::vector<Option> options_of(EvalOptions& o) {
         option("", "threads", o.threads, "per rank; 0 = cores of the node / its ranks",
                {.min = 0, .max = 1024}),
         option("", "json", o.json, "one JSON value on stdout"),
+    };
+}
+
+std::vector<Option> options_of(ImportOptions& o) {
+    return {
+        option("", "from", o.from, "directory of Hugging Face: config.json, *.safetensors"),
+        option("", "out", o.out, "model file to make (.h5)"),
+        option("", "overwrite", o.overwrite, "replace a file that is there"),
+    };
+}
+
+std::vector<Option> options_of(ExportOptions& o) {
+    return {
+        option("", "model", o.model,
+               "RUN, RUN:student, RUN:student@step|@best|@last, a .h5 model or a directory of "
+               "Hugging Face"),
+        option("", "out", o.out, "folder to make; a file for h5"),
+        option("", "as", o.as,
+               "hf-dense: a GPT2LMHeadModel of transformers; hf: its factors, with a small module "
+               "that loads them; h5: one model file that needs no teacher",
+               {.allowed = {"hf", "hf-dense", "h5"}}),
+        option("", "overwrite", o.overwrite, "replace an export that is there"),
     };
 }
 
@@ -161,6 +186,28 @@ Runnable parse_eval(const std::vector<std::string>& raw) {
     return [o](Communicator& world) { return eval(*o, world); };
 }
 
+Runnable parse_import(const std::vector<std::string>& raw) {
+    auto o = std::make_shared<ImportOptions>();
+    const auto options = options_of(*o);
+    const Arguments arguments = parse_arguments(raw, options, false);
+    set_all(arguments, options);
+    no_positional(arguments);
+    require(o->from, "--from");
+    require(o->out, "--out");
+    return [o](Communicator& world) { return world.rank() == 0 ? import_model(*o) : 0; };
+}
+
+Runnable parse_export(const std::vector<std::string>& raw) {
+    auto o = std::make_shared<ExportOptions>();
+    const auto options = options_of(*o);
+    const Arguments arguments = parse_arguments(raw, options, false);
+    set_all(arguments, options);
+    no_positional(arguments);
+    require(o->model, "--model");
+    require(o->out, "--out");
+    return [o](Communicator& world) { return world.rank() == 0 ? export_model(*o) : 0; };
+}
+
 Runnable parse_inspect(const std::vector<std::string>& raw) {
     auto o = std::make_shared<InspectOptions>();
     const auto options = options_of(*o);
@@ -210,6 +257,11 @@ const std::vector<Command>& commands() {
          train_help, parse_train},
         {"eval", "--model MODEL --tokens DIR [--split test] [--teacher MODEL]",
          "scores a model on held-out tokens", help_of<EvalOptions>, parse_eval},
+        {"import", "--from HF_DIR --out FILE", "a GPT-2 of Hugging Face → a model file",
+         help_of<ImportOptions>, parse_import},
+        {"export", "--model MODEL --out DIR [--as hf|hf-dense|h5]",
+         "a model → a folder for transformers, or one model file", help_of<ExportOptions>,
+         parse_export},
         {"inspect", "PATH", "what is in a file, a folder of tokens or a run",
          help_of<InspectOptions>, parse_inspect},
         {"bench", "[--config gpt2-small --rank 58 --micro-batch 2]",
