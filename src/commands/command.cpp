@@ -9,7 +9,9 @@
 
 #include "commands/bench.hpp"
 #include "commands/eval.hpp"
+#include "commands/export.hpp"
 #include "commands/generate.hpp"
+#include "commands/import.hpp"
 #include "commands/inspect.hpp"
 #include "commands/prepare.hpp"
 #include "commands/train.hpp"
@@ -18,6 +20,10 @@
 
 namespace lrd {
 namespace {
+
+/// What a MODEL may be.
+constexpr const char* model_help =
+    "RUN, RUN:student, RUN:student@step|@best|@last, a .h5 model or a directory of Hugging Face";
 
 const Limits positive{.min = 1};
 const Limits not_negative{.min = 0};
@@ -45,8 +51,7 @@ std::vector<Option> options_of(PrepareArguments& a) {
 
 std::vector<Option> options_of(EvalOptions& o) {
     return {
-        option("", "model", o.model,
-               "RUN, RUN:student, RUN:student@step|@best|@last, or a .h5 model"),
+        option("", "model", o.model, model_help),
         option("", "tokens", o.tokens, "folder that `lrd prepare` made"),
         option("", "split", o.split, "split to score"),
         option("", "stride", o.stride, "tokens from window to window; 0 = side by side",
@@ -64,8 +69,7 @@ std::vector<Option> options_of(EvalOptions& o) {
 
 std::vector<Option> options_of(GenerateOptions& o) {
     return {
-        option("", "model", o.model,
-               "RUN, RUN:student, RUN:student@step|@best|@last, or a .h5 model"),
+        option("", "model", o.model, model_help),
         option("", "prompt", o.prompt, "text to continue; several: one text each; none: stdin"),
         option("", "prompt_ids", o.prompt_ids, "ids to continue: 1,2,3; several: one text each"),
         option("", "lines", o.lines, "every line of stdin is a prompt, not all of it one"),
@@ -86,6 +90,26 @@ std::vector<Option> options_of(GenerateOptions& o) {
                {.min = 0, .max = 1024}),
         option("", "precision", o.precision, "of products and activations", {.allowed = {"fp32"}}),
         option("", "json", o.json, "one JSON value on stdout"),
+    };
+}
+
+std::vector<Option> options_of(ImportOptions& o) {
+    return {
+        option("", "from", o.from, "directory of Hugging Face: config.json, *.safetensors"),
+        option("", "out", o.out, "model file to make (.h5)"),
+        option("", "overwrite", o.overwrite, "replace a file that is there"),
+    };
+}
+
+std::vector<Option> options_of(ExportOptions& o) {
+    return {
+        option("", "model", o.model, model_help),
+        option("", "out", o.out, "folder to make; a file for h5"),
+        option("", "as", o.as,
+               "hf-dense: a GPT2LMHeadModel of transformers; hf: its factors, with a small module "
+               "that loads them; h5: one model file that needs no teacher",
+               {.allowed = {"hf", "hf-dense", "h5"}}),
+        option("", "overwrite", o.overwrite, "replace an export that is there"),
     };
 }
 
@@ -130,11 +154,18 @@ void require(const std::string& value, const char* what) {
     }
 }
 
-void no_positional(const Arguments& arguments) {
+/// Of a command that takes named options alone.
+template <class Options>
+std::shared_ptr<Options> read_options(const std::vector<std::string>& raw) {
+    auto o = std::make_shared<Options>();
+    const auto options = options_of(*o);
+    const Arguments arguments = parse_arguments(raw, options, false);
+    set_all(arguments, options);
     if (!arguments.positional.empty()) {
         fail(ExitCode::usage, "command line: what is \"{}\"? see --help",
              arguments.positional.front());
     }
+    return o;
 }
 
 Runnable parse_prepare(const std::vector<std::string>& raw) {
@@ -179,24 +210,30 @@ Runnable parse_train(const std::vector<std::string>& raw) {
 }
 
 Runnable parse_eval(const std::vector<std::string>& raw) {
-    auto o = std::make_shared<EvalOptions>();
-    const auto options = options_of(*o);
-    const Arguments arguments = parse_arguments(raw, options, false);
-    set_all(arguments, options);
-    no_positional(arguments);
+    const auto o = read_options<EvalOptions>(raw);
     require(o->model, "--model");
     require(o->tokens, "--tokens");
     return [o](Communicator& world) { return eval(*o, world); };
 }
 
 Runnable parse_generate(const std::vector<std::string>& raw) {
-    auto o = std::make_shared<GenerateOptions>();
-    const auto options = options_of(*o);
-    const Arguments arguments = parse_arguments(raw, options, false);
-    set_all(arguments, options);
-    no_positional(arguments);
+    const auto o = read_options<GenerateOptions>(raw);
     require(o->model, "--model");
     return [o](Communicator& world) { return generate(*o, world); };
+}
+
+Runnable parse_import(const std::vector<std::string>& raw) {
+    const auto o = read_options<ImportOptions>(raw);
+    require(o->from, "--from");
+    require(o->out, "--out");
+    return [o](Communicator& world) { return world.rank() == 0 ? import_model(*o) : 0; };
+}
+
+Runnable parse_export(const std::vector<std::string>& raw) {
+    const auto o = read_options<ExportOptions>(raw);
+    require(o->model, "--model");
+    require(o->out, "--out");
+    return [o](Communicator& world) { return world.rank() == 0 ? export_model(*o) : 0; };
 }
 
 Runnable parse_inspect(const std::vector<std::string>& raw) {
@@ -212,11 +249,7 @@ Runnable parse_inspect(const std::vector<std::string>& raw) {
 }
 
 Runnable parse_bench(const std::vector<std::string>& raw) {
-    auto o = std::make_shared<BenchOptions>();
-    const auto options = options_of(*o);
-    const Arguments arguments = parse_arguments(raw, options, false);
-    set_all(arguments, options);
-    no_positional(arguments);
+    const auto o = read_options<BenchOptions>(raw);
     return [o](Communicator& world) { return bench(*o, world); };
 }
 
@@ -250,6 +283,11 @@ const std::vector<Command>& commands() {
          "scores a model on held-out tokens", help_of<EvalOptions>, parse_eval},
         {"generate", "--model MODEL (--prompt TEXT | --prompt-ids 1,2,…) [--max-new N]",
          "continues texts", help_of<GenerateOptions>, parse_generate},
+        {"import", "--from HF_DIR --out FILE", "a GPT-2 of Hugging Face → a model file",
+         help_of<ImportOptions>, parse_import},
+        {"export", "--model MODEL --out DIR [--as hf|hf-dense|h5]",
+         "a model → a folder for transformers, or one model file", help_of<ExportOptions>,
+         parse_export},
         {"inspect", "PATH", "what is in a file, a folder of tokens or a run",
          help_of<InspectOptions>, parse_inspect},
         {"bench", "[--config gpt2-small --rank 58 --micro-batch 2]",

@@ -193,6 +193,7 @@ void Backend::layernorm(const LayerNorm& args) {
         check.has_shape("residual", args.residual, {rows, width});
         check.has_shape("h", args.h, {rows, width});
     }
+    check.require(args.epsilon > 0.0, "epsilon is not positive");
     Call::run(*this, "layernorm", [&] { do_layernorm(args); });
 }
 

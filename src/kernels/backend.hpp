@@ -54,12 +54,13 @@ struct AttentionOptions {
 };
 
 struct LayerNorm {
-    View y;              // (N, C)  out: (h − mean)·rstd·gamma + beta, variance biased, eps 1e-5
-    View h;              // (N, C)  out: x + residual; unused without a residual
-    View mean, rstd;     // (N)     out
-    View x;              // (N, C)
-    View residual = {};  // (N, C)  or none: then x itself is normalised
-    View gamma, beta;    // (C)
+    View y;                 // (N, C)  out: (h − mean)·rstd·gamma + beta, variance biased
+    View h;                 // (N, C)  out: x + residual; unused without a residual
+    View mean, rstd;        // (N)     out
+    View x;                 // (N, C)
+    View residual = {};     // (N, C)  or none: then x itself is normalised
+    View gamma, beta;       // (C)
+    double epsilon = 1e-5;  // added to the variance
 };
 
 struct LayerNormBackward {

@@ -37,7 +37,8 @@ void Gpt2::forward(const View& ids, BatchShape batch, const ForwardOptions& opti
                         .x = rows(last.h_mid),
                         .residual = rows(last.mlp),
                         .gamma = weights_.ln_f().gamma,
-                        .beta = weights_.ln_f().beta});
+                        .beta = weights_.ln_f().beta,
+                        .epsilon = config().epsilon});
 }
 
 /// The block's input is x + residual (residual none for the first block).
@@ -53,7 +54,8 @@ void Gpt2::block_forward(std::int64_t l, const View& x, const View& residual) {
                         .x = x,
                         .residual = residual,
                         .gamma = ln_1.gamma,
-                        .beta = ln_1.beta});
+                        .beta = ln_1.beta,
+                        .epsilon = config().epsilon});
     weights_.form(l, Linear::c_attn)
         .forward(backend_, rows(b.qkv), rows(b.ln_1), rows(b.kept_attn));
     attend(l, b);
@@ -67,7 +69,8 @@ void Gpt2::block_forward(std::int64_t l, const View& x, const View& residual) {
                         .x = h_in,
                         .residual = rows(b.a),
                         .gamma = ln_2.gamma,
-                        .beta = ln_2.beta});
+                        .beta = ln_2.beta,
+                        .epsilon = config().epsilon});
     weights_.form(l, Linear::c_fc).forward(backend_, rows(b.fc), rows(b.ln_2), rows(b.kept_fc));
     backend_.gelu(rows(b.gelu), rows(b.fc));
     weights_.form(l, Linear::mlp_c_proj)

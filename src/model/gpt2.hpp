@@ -43,6 +43,7 @@ public:
     Weights& weights() const { return weights_; }
     const Gpt2Config& config() const { return weights_.config(); }
     const Arena& arena() const { return memory_.arena; }
+    const Activations& activations() const { return memory_; }  ///< of the capacity's rows
 
     /// ids: (B·T) i32, on the device.
     void forward(const View& ids, BatchShape batch, const ForwardOptions& options = {});

@@ -272,7 +272,7 @@ void Run::start_from(Student& student) const {
              "factors are of use with their own teacher alone",
              student.name(), start, at.teacher);
     }
-    load_weights(h5::File::open(at.file), at.group, student.weights);
+    load_weights(at, student.weights);
 }
 
 void Run::open_metrics() {

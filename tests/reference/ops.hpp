@@ -38,13 +38,14 @@ Matrix embed_backward(const Matrix& d_x, const Ids& ids, std::size_t V);  // (N,
 Matrix add_positions(const Matrix& x, const Matrix& positions);           // (B·T,C) + (T,C)
 Matrix add_positions_backward(const Matrix& d_x, std::size_t T);          // (B·T,C) → (T,C)
 
-// ---- layer norm over rows, biased variance, eps 1e-5
+// ---- layer norm over rows, biased variance
 struct LayerNormResult {
     Matrix y, h;
     Vector mean, rstd;
 };
 LayerNormResult layernorm(const Matrix& x, const Matrix& residual, const Vector& gamma,
-                          const Vector& beta);  // an empty residual is none
+                          const Vector& beta,
+                          double epsilon = 1e-5);  // an empty residual is none
 
 struct LayerNormGradient {
     Matrix d_h;

@@ -7,7 +7,7 @@
 namespace lrd::reference {
 
 LayerNormResult layernorm(const Matrix& x, const Matrix& residual, const Vector& gamma,
-                          const Vector& beta) {
+                          const Vector& beta, double epsilon) {
     LayerNormResult out{Matrix(x.rows, x.cols), x, Vector(x.rows), Vector(x.rows)};
     if (!residual.empty()) {
         out.h = add(x, residual);
@@ -23,7 +23,7 @@ LayerNormResult layernorm(const Matrix& x, const Matrix& residual, const Vector&
             variance += (out.h(i, j) - mean) * (out.h(i, j) - mean) / width;
         }
         out.mean[i] = mean;
-        out.rstd[i] = 1.0 / std::sqrt(variance + 1e-5);
+        out.rstd[i] = 1.0 / std::sqrt(variance + epsilon);
         for (std::size_t j = 0; j < x.cols; ++j) {
             out.y(i, j) = (out.h(i, j) - mean) * out.rstd[i] * gamma[j] + beta[j];
         }
