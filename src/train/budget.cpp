@@ -32,7 +32,10 @@ SvdBytes svd_bytes(std::int64_t m, std::int64_t n, bool transposed) {
 
 /// The embedding's SVD stays while those of the linears are taken, one after the other.
 std::int64_t first_values_bytes(const Students& students, bool with_teacher) {
-    std::int64_t random = 0, embedding = 0, embedding_kept = 0, linear = 0;
+    std::int64_t random = 0;
+    std::int64_t embedding = 0;
+    std::int64_t embedding_kept = 0;
+    std::int64_t linear = 0;
     for (const auto& student : students) {
         const Gpt2Config& c = student->weights.config();
         if (!with_teacher || student->settings.init == "random") {
@@ -55,11 +58,18 @@ std::int64_t first_values_bytes(const Students& students, bool with_teacher) {
     return std::max({random, embedding, embedding_kept + linear});
 }
 
-std::int64_t bytes_of(const Arena& arena) { return static_cast<std::int64_t>(arena.bytes()); }
+/// In a file: values, and 3.5 kB of a dataset's header, attributes and index of chunks (measured).
+std::int64_t bytes_of(const std::vector<NamedTensor>& tensors) {
+    std::int64_t sum = static_cast<std::int64_t>(tensors.size()) * 3500;
+    for (const NamedTensor& tensor : tensors) {
+        sum += static_cast<std::int64_t>(tensor.view.bytes());
+    }
+    return sum;
+}
 
-void add_forward(PartCosts& costs, const Architecture& model, std::int64_t rows, std::int64_t T) {
-    costs += blocks_forward_cost(model, rows, T);
-    costs += head_forward_cost(model, rows);
+PartCosts forward_cost(const Architecture& model, std::int64_t rows, std::int64_t T) {
+    PartCosts costs = blocks_forward_cost(model, rows, T);
+    return costs += head_forward_cost(model, rows);
 }
 
 /// The parts of a model's work on `rows` rows, per row.
@@ -151,68 +161,73 @@ void log_budget(const Budget& b) {
     }
 }
 
+namespace {
+
+void add_region(Budget& b, const Arena& arena, bool from_start = false) {
+    b.memory.push_back({arena.name(), static_cast<std::int64_t>(arena.bytes()), from_start});
+}
+
+void add_student(Budget& b, const Student& student, std::int64_t rows) {
+    add_region(b, student.weights.arena(), true);
+    add_region(b, student.model.arena());
+    add_region(b, student.loss.arena());
+    add_region(b, student.optimiser.arena(), true);
+    b.models.push_back(model_size("student " + student.name(), student.weights.trained()));
+    const Architecture& model = student.weights.architecture();
+    PartCosts costs = forward_cost(model, rows, b.context);
+    b.evaluation_per_token += costs.flops() / static_cast<double>(rows);
+    costs += blocks_backward_cost(model, rows, b.context);
+    costs += head_backward_cost(model, rows);
+    add_work(b.work, student.name(), costs, rows);
+    b.work.push_back({student.name() + " factors", 0.0, forms_cost(model).flops});
+}
+
+}  // namespace
+
 Budget Run::budget() const {
+    const TrainSettings& train = config_.train;
     Budget b;
-    const auto arena = [&](const Arena& one, bool from_start = false) {
-        b.memory.push_back({one.name(), bytes_of(one), from_start});
-    };
-    const std::int64_t rows = config_.train.micro_batch * config_.data.context;
-    const std::int64_t T = config_.data.context;
-    PartCosts evaluation;
-    if (teacher_) {
-        arena(teacher_->weights().arena(), true);
-        arena(teacher_->arena());
-        b.models.push_back(model_size("teacher", teacher_->weights().trained()));
+    b.ranks = world_.size();
+    b.steps = train.steps;
+    b.windows = loader_->windows();
+    b.context = config_.data.context;
+    b.global_batch = train.global_batch;
+    b.micro_batch = train.micro_batch;
+    const std::int64_t rows = train.micro_batch * b.context;
+    if (teacher_model_) {
+        add_region(b, teacher_model_->weights().arena(), true);
+        add_region(b, teacher_model_->arena());
+        b.models.push_back(model_size("teacher", teacher_model_->weights().trained()));
     }
     if (const Architecture* teacher = trainer_->teacher_architecture()) {
-        PartCosts costs;
-        add_forward(costs, *teacher, rows, T);
+        const PartCosts costs = forward_cost(*teacher, rows, b.context);
+        b.evaluation_per_token += costs.flops() / static_cast<double>(rows);
         add_work(b.work, "teacher", costs, rows);
-        evaluation += costs;
     }
     for (const auto& student : students_) {
-        arena(student->weights.arena(), true);
-        arena(student->model.arena());
-        arena(student->loss.arena());
-        arena(student->optimiser.arena(), true);
-        b.models.push_back(model_size("student " + student->name(), student->weights.trained()));
-        const Architecture& architecture = student->weights.architecture();
-        PartCosts costs;
-        add_forward(costs, architecture, rows, T);
-        evaluation += costs;
-        costs += blocks_backward_cost(architecture, rows, T);
-        costs += head_backward_cost(architecture, rows);
-        add_work(b.work, student->name(), costs, rows);
-        b.work.push_back({student->name() + " factors", 0.0, forms_cost(architecture).flops});
-        for (const NamedTensor& tensor : model_tensors(*student)) {
-            b.best += static_cast<std::int64_t>(tensor.view.bytes());
-        }
+        add_student(b, *student, rows);
     }
-    arena(trainer_->head().arena());
-    arena(trainer_->arena());
+    add_region(b, trainer_->head().arena());
+    add_region(b, trainer_->arena());
     for (const auto& validation : validations_) {
-        arena(validation->arena());
+        add_region(b, validation->arena());
         b.evaluation_targets += validation->targets();
     }
-    for (const NamedTensor& tensor : checkpoint_tensors(students_)) {
-        const auto bytes = static_cast<std::int64_t>(tensor.view.bytes());
-        b.checkpoint += bytes;
-        b.saving = std::max(b.saving, bytes);
-    }
     b.first_values = first_values_bytes(students_, teacher_ != nullptr);
-    b.best = validations_.empty() || !config_.train.keep_best ? 0 : b.best;
-    b.evaluation_per_token = evaluation.flops() / static_cast<double>(rows);
+    const bool keeps_best = !validations_.empty() && train.keep_best;
+    for (const auto& student : students_) {
+        b.best += keeps_best ? bytes_of(model_tensors(*student)) : 0;
+    }
+    const std::vector<NamedTensor> tensors = checkpoint_tensors(students_);
+    b.checkpoint = bytes_of(tensors);
+    for (const NamedTensor& tensor : tensors) {
+        b.saving = std::max(b.saving, static_cast<std::int64_t>(tensor.view.bytes()));
+    }
     const auto times = [&](std::int64_t every) {
-        return every > 0 ? (config_.train.steps + every - 1) / every : 1;
+        return every > 0 ? (train.steps + every - 1) / every : 1;
     };
-    b.evaluations = validations_.empty() ? 0 : times(config_.train.eval_every);
-    b.checkpoints = 1 + std::min(config_.train.keep, times(config_.train.checkpoint_every));
-    b.ranks = world_.size();
-    b.steps = config_.train.steps;
-    b.windows = loader_->windows();
-    b.context = T;
-    b.global_batch = config_.train.global_batch;
-    b.micro_batch = config_.train.micro_batch;
+    b.evaluations = validations_.empty() ? 0 : times(train.eval_every);
+    b.checkpoints = 1 + std::min(train.keep, times(train.checkpoint_every));
     return b;
 }
 

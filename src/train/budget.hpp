@@ -56,7 +56,7 @@ struct Budget {
     double flops_of_busiest() const;     // of a step, of the rank with most micro-batches
     double flops_of_evaluation() const;  // of one evaluation, of one rank
 
-    // ---- disk, in bytes, without the few kB of attributes
+    // ---- disk, in bytes
     std::int64_t checkpoint = 0, best = 0;  // one of each: all students
     std::int64_t checkpoints = 0;           // that stand at the end, step 0 and those kept
 };

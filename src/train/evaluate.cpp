@@ -73,9 +73,11 @@ Evaluator::Evaluator(Communicator& world, Gpt2& model, Gpt2* teacher, BatchShape
     : world_(world),
       backend_(model.weights().backend()),
       model_(model),
-      teacher_(teacher),
       head_(backend_, model.config().V, capacity.rows(), teacher != nullptr),
       arena_(backend_, "evaluation") {
+    if (teacher != nullptr) {
+        teacher_.emplace(*teacher);
+    }
     const std::int64_t n = capacity.rows();
     for (View* x : {&ids_, &labels_, &label_ranks_, &top1_, &teacher_top1_}) {
         *x = arena_.region("row indices", DType::i32, {n});
@@ -127,11 +129,11 @@ void Evaluator::score(const EvalBatch& batch) {
     const auto part = [&](const View& x) { return x.slice(0, shape.rows()); };
     backend_.upload(part(ids_), batch.ids.data());
     backend_.upload(part(labels_), batch.labels.data());
-    if (teacher_ != nullptr) {
-        teacher_->forward(part(ids_), shape);
+    const bool compared = teacher_.has_value();
+    if (compared) {
+        teacher_->run(part(ids_), shape, {});
     }
     model_.forward(part(ids_), shape);
-    const bool compared = teacher_ != nullptr;
     const HeadTerm term{.model = &model_,
                         .tau = 1.0F,
                         .wants_kd = compared,
@@ -142,7 +144,7 @@ void Evaluator::score(const EvalBatch& batch) {
                         .top1 = compared ? part(top1_) : View{},
                         .label_ranks = part(label_ranks_)};
     backend_.zero(unused_);
-    head_.run(teacher_, {&term, 1}, part(labels_), 1.0F, false,
+    head_.run(compared ? &*teacher_ : nullptr, {&term, 1}, part(labels_), 1.0F, false,
               compared ? part(teacher_top1_) : View{});
     backend_.download(host_nll_.data(), part(nll_));
     backend_.download(host_ranks_.data(), part(label_ranks_));
@@ -162,7 +164,7 @@ EvalSums Evaluator::sum_window(const EvalBatch& batch, std::int64_t b) const {
             continue;
         }
         const double nll = static_cast<double>(host_nll_[i]);
-        const double kl = teacher_ != nullptr ? static_cast<double>(host_kl_[i]) : 0.0;
+        const double kl = teacher_ ? static_cast<double>(host_kl_[i]) : 0.0;
         if (!std::isfinite(nll) || !std::isfinite(kl)) {
             const std::int64_t first = batch.first[static_cast<std::size_t>(b)];
             fail(ExitCode::bad_data,
@@ -177,7 +179,7 @@ EvalSums Evaluator::sum_window(const EvalBatch& batch, std::int64_t b) const {
         sums.nll += nll;
         sums.top1 += host_ranks_[i] < 1 ? 1.0 : 0.0;
         sums.top5 += host_ranks_[i] < 5 ? 1.0 : 0.0;
-        if (teacher_ != nullptr) {
+        if (teacher_) {
             sums.teacher_top1 += host_top1_[i] == host_teacher_top1_[i] ? 1.0 : 0.0;
             sums.teacher_kl += kl;
         }
@@ -185,7 +187,7 @@ EvalSums Evaluator::sum_window(const EvalBatch& batch, std::int64_t b) const {
     return sums;
 }
 
-Validation::Validation(Communicator& world, HeadPass& head, Gpt2* teacher, Students& students,
+Validation::Validation(Communicator& world, HeadPass& head, Teacher* teacher, Students& students,
                        EvalWindows windows, BatchShape capacity)
     : world_(world),
       backend_(students.front()->weights.backend()),
@@ -214,7 +216,7 @@ const std::vector<LossTerms>& Validation::run() {
         backend_.upload(ids, batch.ids.data());
         backend_.upload(labels, batch.labels.data());
         if (teacher_ != nullptr) {
-            teacher_->forward(ids, shape);
+            teacher_->run(ids, shape, {});  // no windows of the training data
         }
         for (std::size_t k = 0; k < students_.size(); ++k) {
             students_[k]->model.forward(ids, shape);

@@ -2,6 +2,7 @@
 // Passes over held-out tokens without gradients.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "comm/communicator.hpp"
@@ -43,7 +44,7 @@ private:
     Communicator& world_;
     Backend& backend_;
     Gpt2& model_;
-    Gpt2* teacher_;
+    std::optional<OnlineTeacher> teacher_;
     HeadPass head_;
     Arena arena_;
     View ids_, labels_;                       // (N) i32
@@ -58,7 +59,7 @@ private:
 class Validation {
 public:
     /// Shares `head` with the trainer; `windows` and models must outlive this.
-    Validation(Communicator& world, HeadPass& head, Gpt2* teacher, Students& students,
+    Validation(Communicator& world, HeadPass& head, Teacher* teacher, Students& students,
                EvalWindows windows, BatchShape capacity);
 
     std::int64_t targets() const { return windows_.targets(); }
@@ -69,7 +70,7 @@ private:
     Communicator& world_;
     Backend& backend_;
     HeadPass& head_;
-    Gpt2* teacher_;
+    Teacher* teacher_;
     Students& students_;
     EvalWindows windows_;
     Arena arena_;

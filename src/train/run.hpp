@@ -78,7 +78,8 @@ private:
     std::vector<std::unique_ptr<TokenFiles>> eval_tokens_;
     std::unique_ptr<Loader> loader_;
     std::unique_ptr<Weights> teacher_weights_;
-    std::unique_ptr<Gpt2> teacher_;
+    std::unique_ptr<Gpt2> teacher_model_;
+    std::unique_ptr<Teacher> teacher_;
     Students students_;
     std::unique_ptr<Trainer> trainer_;
     std::vector<std::unique_ptr<Validation>> validations_;

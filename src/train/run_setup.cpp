@@ -129,9 +129,10 @@ void Run::load_teacher() {
              "data.context = {} is longer than the {} positions of the teacher {}",
              config_.data.context, teacher.T, config_.teacher.model);
     }
-    teacher_ =
+    teacher_model_ =
         std::make_unique<Gpt2>(*teacher_weights_, "teacher",
                                BatchShape{config_.train.micro_batch, config_.data.context}, true);
+    teacher_ = std::make_unique<OnlineTeacher>(*teacher_model_);
 }
 
 void Run::make_students() {
@@ -159,7 +160,7 @@ void Run::make_students() {
     const bool listens = std::any_of(students_.begin(), students_.end(), [](const auto& s) {
         return s->loss.settings().kd != 0.0 || s->loss.settings().clone != 0.0;
     });
-    Gpt2* const teacher = listens ? teacher_.get() : nullptr;
+    Teacher* const teacher = listens ? teacher_.get() : nullptr;
     trainer_ =
         std::make_unique<Trainer>(backend_, world_, config_.train, *loader_, teacher, students_);
     for (const auto& tokens : eval_tokens_) {

@@ -29,7 +29,7 @@ public:
     /// Buffers are allocated here; step() allocates nothing. `teacher` may be null.
     /// Error(usage) where the global batch cannot be shared out.
     Trainer(Backend& backend, Communicator& world, const TrainSettings& settings,
-            BatchSource& source, Gpt2* teacher, Students& students);
+            BatchSource& source, Teacher* teacher, Students& students);
 
     /// Update s = 1, 2, … of every student, from the windows of global batch s − 1.
     const std::vector<StudentReport>& step(std::int64_t s);
@@ -65,14 +65,15 @@ private:
     Communicator& world_;
     TrainSettings settings_;
     BatchSource& source_;
-    Gpt2* teacher_;
+    Teacher* teacher_;
     Students& students_;
     std::int64_t first_ = 0, last_ = 0;  // this rank's micro-batches of a global batch
     HeadPass head_;
     std::vector<HeadTerm> head_terms_;
     Arena arena_;
-    View ids_, labels_;  // (N) i32
-    View norms_;         // (K) Σ g²
+    View ids_, labels_;                      // (N) i32
+    std::span<const std::int64_t> windows_;  // (B) of the batch at hand
+    View norms_;                             // (K) Σ g²
     std::vector<float> norms_host_;
     std::vector<double> sums_;  // all students' loss sums, for one reduction
     std::vector<StudentReport> reports_;
