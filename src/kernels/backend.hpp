@@ -157,6 +157,9 @@ public:
     // ---- losses
     void head_loss(const HeadLoss& args);
     void argmax_rows(const View& best, const View& z);  // (R) i32 = first largest of (R, V)
+    /// ranks (R) i32: how many of a row's logits come before the label's: those above it and, of
+    /// those equal to it, the ones to its left; −1 for a label below 0. NaN comes before nobody.
+    void label_ranks(const View& ranks, const View& z, const View& labels);
     void clone_loss(const CloneLoss& args);
     /// column_sums (C) += Σ x, square_sum (1) += Σ x², over the rows that CloneLoss would take.
     void tap_moments(const View& column_sums, const View& square_sum, const View& x, std::int64_t T,
@@ -174,6 +177,9 @@ public:
     std::map<std::string, double> take_profile();
 
 protected:
+    /// From now on calls are checked and nothing more (make_counting_backend).
+    void set_idle() { idle_ = true; }
+
     /// Around every call above, e.g. to open memory or mark a range in a trace.
     virtual void begin_op(const char* op) = 0;
     virtual void end_op(const char* op) noexcept = 0;
@@ -208,6 +214,7 @@ protected:
                                      const View& qkv, const View& lengths, std::int64_t H) = 0;
     virtual void do_head_loss(const HeadLoss& args) = 0;
     virtual void do_argmax_rows(const View& best, const View& z) = 0;
+    virtual void do_label_ranks(const View& ranks, const View& z, const View& labels) = 0;
     virtual void do_clone_loss(const CloneLoss& args) = 0;
     virtual void do_tap_moments(const View& column_sums, const View& square_sum, const View& x,
                                 std::int64_t T, bool skip_first) = 0;
@@ -221,10 +228,13 @@ protected:
 private:
     class Call;
     bool profiling_ = false;
+    bool idle_ = false;
     std::map<std::string, double> profile_;
 };
 
 /// The backend of `device` ("auto", "cpu"), or Error(usage) that says what there is.
 std::unique_ptr<Backend> make_backend(const std::string& device);
+/// A backend whose memory has addresses but no bytes and whose calls do nothing: for plans.
+std::unique_ptr<Backend> make_counting_backend();
 
 }  // namespace lrd

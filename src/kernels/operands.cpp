@@ -47,6 +47,7 @@ constexpr std::array rules{
     Rule{"attention_decode", f32},
     Rule{"head_loss", f32},
     Rule{"argmax_rows", f32},
+    Rule{"label_ranks", f32},
     Rule{"clone_loss", f32},
     Rule{"tap_moments", f32},
     Rule{"sum", f32},

@@ -235,4 +235,14 @@ void Trainer::measure_tap_variance() {
     }
 }
 
+void Trainer::assume_tap_variance() {
+    for (const auto& student : students_) {
+        if (student->loss.needs_tap_variance()) {
+            const std::int64_t taps = student->model.config().L * taps_per_layer;
+            student->loss.set_tap_variance(
+                std::vector<double>(static_cast<std::size_t>(taps), 1.0));
+        }
+    }
+}
+
 }  // namespace lrd

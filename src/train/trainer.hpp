@@ -38,6 +38,9 @@ public:
     /// clone term by it ("relative") and have none yet.
     void measure_tap_variance();
 
+    /// The same set to 1: for steps whose time counts and whose values do not.
+    void assume_tap_variance();
+
     std::int64_t tokens_per_step() const { return settings_.global_batch * source_.context(); }
     Phases& phases() { return phases_; }
     const Arena& arena() const { return arena_; }

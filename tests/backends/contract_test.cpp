@@ -141,6 +141,9 @@ TEST_P(ContractTest, LossesOfWrongShapes) {
     refuses([&](HeadLoss& h) { h.tau = 0.0F; });
     EXPECT_REFUSED("argmax", b.argmax_rows(i32(3), f32(2, 5)));
     EXPECT_REFUSED("argmax", b.argmax_rows(f32(2), f32(2, 5)));
+    EXPECT_REFUSED("label_ranks", b.label_ranks(i32(3), f32(2, 5), i32(2)));
+    EXPECT_REFUSED("label_ranks", b.label_ranks(i32(2), f32(2, 5), i32(3)));
+    EXPECT_REFUSED("label_ranks", b.label_ranks(i32(2), f32(2, 5), f32(2)));
     EXPECT_REFUSED("clone_loss", b.clone_loss({f32(1), {}, f32(6, 4), f32(6, 5), 3}));
     EXPECT_REFUSED("clone_loss", b.clone_loss({f32(1), f32(6, 5), f32(6, 4), f32(6, 4), 3}));
     EXPECT_REFUSED("clone_loss", b.clone_loss({f32(2), {}, f32(6, 4), f32(6, 4), 3}));

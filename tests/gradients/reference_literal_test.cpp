@@ -79,6 +79,11 @@ TEST(ReferenceLiteral, ArgmaxTakesTheFirstOfEqualOnes) {
     EXPECT_EQ(argmax_rows(matrix(2, 3, {1, 4, 4, -3, -2, -5})), (Ids{1, 1}));
 }
 
+TEST(ReferenceLiteral, LabelRanksCountWhatComesBefore) {
+    const Matrix z = matrix(4, 3, {1, 4, 4, 1, 4, 4, -3, -2, -5, 0, 0, 0});
+    EXPECT_EQ(label_ranks(z, {1, 2, 2, -1}), (Ids{0, 1, 2, -1}));
+}
+
 TEST(ReferenceLiteral, CloneAndMomentsSkipPositionZeroOfEachSequence) {
     const Matrix s = matrix(4, 1, {1, 2, 3, 4}), t = matrix(4, 1, {0, 0, 0, 0});
     EXPECT_EQ(clone_loss(s, t, 2, false, 1.0).sum, 30.0);

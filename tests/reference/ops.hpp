@@ -81,6 +81,8 @@ struct HeadLossResult {
 HeadLossResult head_loss(const Matrix& z_s, const Matrix& z_t, const Ids& labels, double tau,
                          double w_kd, double w_lm, double scale);
 Ids argmax_rows(const Matrix& z);  // first largest
+/// The label's place in a stable descending sort of its row, from 0; −1 for a label below 0.
+Ids label_ranks(const Matrix& z, const Ids& labels);
 
 struct CloneResult {
     double sum = 0.0;
