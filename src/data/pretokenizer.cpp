@@ -10,27 +10,29 @@ namespace lrd {
 
 namespace {
 
-CharacterClass class_at(std::string_view text, std::size_t at) {
-    return class_of(character_at(text, at).code_point);
+struct Kind {
+    CharacterClass kind;
+    std::size_t bytes;
+};
+
+Kind kind_at(std::string_view text, std::size_t at) {
+    static const ClassPage& ascii = class_page(0);
+    const auto byte = static_cast<unsigned char>(text[at]);
+    if (byte < 0x80) {
+        return {ascii[byte], 1};
+    }
+    const Character character = character_at(text, at);
+    return {class_of(character.code_point), character.bytes};
 }
 
 /// The end of the characters of class `kind` from `at` on.
 std::size_t run_end(std::string_view text, std::size_t at, CharacterClass kind) {
-    const ClassPage& ascii = class_page(0);
     while (at < text.size()) {
-        const auto byte = static_cast<unsigned char>(text[at]);
-        if (byte < 0x80) {
-            if (ascii[byte] != kind) {
-                break;
-            }
-            ++at;
-        } else {
-            const Character character = character_at(text, at);
-            if (class_of(character.code_point) != kind) {
-                break;
-            }
-            at += character.bytes;
+        const Kind next = kind_at(text, at);
+        if (next.kind != kind) {
+            break;
         }
+        at += next.bytes;
     }
     return at;
 }
@@ -60,12 +62,11 @@ std::size_t piece_end(std::string_view text, std::size_t at) {
             return at + bytes;
         }
     }
-    CharacterClass kind = class_at(text, at);
-    if (text[at] == ' ' && at + 1 < text.size()) {
-        kind = class_at(text, at + 1);  // " ?": one blank may lead what is not blank
-    }
+    // " ?": one blank may lead what is not blank.
+    const std::size_t start = at + (text[at] == ' ' && at + 1 < text.size() ? 1 : 0);
+    const CharacterClass kind = kind_at(text, start).kind;
     if (kind != CharacterClass::blank) {
-        return run_end(text, at + (text[at] == ' ' ? 1 : 0), kind);
+        return run_end(text, start, kind);
     }
     const std::size_t end = run_end(text, at, kind);
     if (end == text.size()) {
@@ -83,9 +84,9 @@ std::size_t last_certain_border(std::string_view text) {
         return 0;
     }
     std::size_t border = character_before(text, text.size());
-    for (CharacterClass next = class_at(text, border); border > 0;) {
+    for (CharacterClass next = kind_at(text, border).kind; border > 0;) {
         const std::size_t before = character_before(text, border);
-        const CharacterClass kind = class_at(text, before);
+        const CharacterClass kind = kind_at(text, before).kind;
         const bool contracted = text[before] == '\'' && next == CharacterClass::letter;
         if (kind != CharacterClass::blank && kind != next && !contracted) {
             return border;

@@ -137,10 +137,9 @@ FileNames names_in(const std::filesystem::path& dir) {
          dir.string(), our_names.vocab, our_names.merges, openai_names.vocab, openai_names.merges);
 }
 
-std::vector<Tokenizer::Merge> read_merges(const std::string& path, const char* vocab_name,
-                                          const Ids& ids) {
+std::vector<Merge> read_merges(const std::string& path, const char* vocab_name, const Ids& ids) {
     const std::string text = read_text(path);
-    std::vector<Tokenizer::Merge> merges;
+    std::vector<Merge> merges;
     std::unordered_map<std::uint64_t, int> first_line;
     int number = 0;
     for (std::size_t at = 0; at < text.size();) {

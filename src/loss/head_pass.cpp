@@ -26,7 +26,7 @@ HeadPass::HeadPass(Backend& backend, std::int64_t vocabulary, std::int64_t max_r
     }
 }
 
-void HeadPass::run(Gpt2* teacher, std::span<const HeadTerm> students, const View& labels,
+void HeadPass::run(Teacher* teacher, std::span<const HeadTerm> students, const View& labels,
                    float scale, bool gradient, const View& teacher_top1) {
     const std::int64_t rows = labels.dim(0);
     for (std::int64_t begin = 0; begin < rows; begin += block_rows_) {
@@ -55,6 +55,9 @@ void HeadPass::run_block(const HeadTerm& s, const View& z_t, const View& labels,
     s.model->logits(z_s, begin, end);
     if (s.top1) {
         backend_.argmax_rows(s.top1.slice(begin, end), z_s);
+    }
+    if (s.label_ranks) {
+        backend_.label_ranks(s.label_ranks.slice(begin, end), z_s, labels.slice(begin, end));
     }
     // w_kd τ² KL(softmax(z_t/τ) ‖ softmax(z_s/τ)) + w_lm CE(z_s, next token): paper eq. 2, 3 with
     // the temperature of its section 5.1 (theory.md E32).

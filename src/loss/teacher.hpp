@@ -24,8 +24,9 @@ struct TopK {
 class Teacher {
 public:
     virtual ~Teacher() = default;
-    virtual const Architecture& architecture() const = 0;
-    const Gpt2Config& config() const { return architecture().config; }
+    /// Frozen; lifted students read them.
+    virtual const Weights& weights() const = 0;
+    const Gpt2Config& config() const { return weights().config(); }
 
     /// Makes ids (B·T) i32, on the device, the batch at hand. windows (B): which window of the
     /// training data each sequence is; none, if they are not windows of these.
@@ -50,7 +51,7 @@ public:
     OnlineTeacher(Gpt2& model, std::vector<std::int64_t> clone_layers);
 
     Gpt2& model() const { return model_; }
-    const Architecture& architecture() const override { return model_.weights().architecture(); }
+    const Weights& weights() const override { return model_.weights(); }
     void run(const View& ids, BatchShape batch, std::span<const std::int64_t>) override {
         model_.forward(ids, batch);
     }

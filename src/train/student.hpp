@@ -14,7 +14,7 @@ namespace lrd {
 struct Student {
     /// `teacher` null: trains from scratch. Sizes are `config`'s, never the teacher's.
     Student(Backend& backend, const StudentSettings& settings, const Gpt2Config& config,
-            Gpt2* teacher, BatchShape capacity, std::int64_t steps);
+            Teacher* teacher, BatchShape capacity, std::int64_t steps);
     Student(const Student&) = delete;
     Student& operator=(const Student&) = delete;
 
@@ -25,6 +25,7 @@ struct Student {
     Gpt2 model;
     DistillLoss loss;
     Optimiser optimiser;
+    ModelDropout dropout;             // rate 0 unless the run says otherwise
     std::int64_t skipped = 0;         // updates that were not finite, in all
     std::int64_t skipped_in_row = 0;  // … since the last good one
     double best_val_loss;             // +inf before the first evaluation

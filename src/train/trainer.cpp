@@ -16,7 +16,7 @@ Share share_of(std::int64_t total, int rank, int size) {
 }
 
 Trainer::Trainer(Backend& backend, Communicator& world, const TrainSettings& settings,
-                 BatchSource& source, Gpt2* teacher, Students& students)
+                 BatchSource& source, Teacher* teacher, Students& students)
     : backend_(backend),
       world_(world),
       settings_(settings),
@@ -78,16 +78,24 @@ void Trainer::load(std::int64_t first_sample) {
     const Batch batch = source_.sample(first_sample, settings_.micro_batch);
     backend_.upload(ids_, batch.ids.data());
     backend_.upload(labels_, batch.labels.data());
+    first_sample_ = first_sample;
+    windows_ = batch.windows;
+}
+
+ForwardOptions Trainer::options_of(const Student& student) const {
+    ForwardOptions options{.dropout = student.dropout};
+    options.dropout.first_row = first_sample_ * source_.context();
+    return options;
 }
 
 void Trainer::forward() {
     const BatchShape shape{settings_.micro_batch, source_.context()};
     if (teacher_ != nullptr) {
-        phases_.time(Phase::teacher, backend_, [&] { teacher_->forward(ids_, shape); });
+        phases_.time(Phase::teacher, backend_, [&] { teacher_->run(ids_, shape, windows_); });
     }
     phases_.time(Phase::forward, backend_, [&] {
         for (const auto& student : students_) {
-            student->model.forward(ids_, shape);
+            student->model.forward(ids_, shape, options_of(*student));
         }
     });
 }
@@ -183,7 +191,8 @@ void Trainer::measure_tap_variance() {
         for (std::int64_t i = first_; i < last_; ++i) {
             backend_.zero(moments);
             load(i * settings_.micro_batch);
-            teacher_->forward(ids_, {settings_.micro_batch, source_.context()});
+            // Not by window: a cache may not have all taps.
+            teacher_->run(ids_, {settings_.micro_batch, source_.context()}, {});
             for (std::int64_t tap = 0; tap < taps; ++tap) {
                 const View row = moments.slice(tap, tap + 1).reshape({c.C + 1});
                 backend_.tap_moments(
@@ -222,6 +231,16 @@ void Trainer::measure_tap_variance() {
     for (const auto& student : students_) {
         if (student->loss.needs_tap_variance()) {
             student->loss.set_tap_variance(measure(student->loss.settings().clone_skip_first));
+        }
+    }
+}
+
+void Trainer::assume_tap_variance() {
+    for (const auto& student : students_) {
+        if (student->loss.needs_tap_variance()) {
+            const std::int64_t taps = student->model.config().L * taps_per_layer;
+            student->loss.set_tap_variance(
+                std::vector<double>(static_cast<std::size_t>(taps), 1.0));
         }
     }
 }

@@ -29,7 +29,7 @@ public:
     /// Buffers are allocated here; step() allocates nothing. `teacher` may be null.
     /// Error(usage) where the global batch cannot be shared out.
     Trainer(Backend& backend, Communicator& world, const TrainSettings& settings,
-            BatchSource& source, Gpt2* teacher, Students& students);
+            BatchSource& source, Teacher* teacher, Students& students);
 
     /// Update s = 1, 2, … of every student, from the windows of global batch s − 1.
     const std::vector<StudentReport>& step(std::int64_t s);
@@ -37,6 +37,9 @@ public:
     /// tr Cov of each teacher tap over the first global batch, for students that reduce their
     /// clone term by it ("relative") and have none yet.
     void measure_tap_variance();
+
+    /// The same set to 1: for steps whose time counts and whose values do not.
+    void assume_tap_variance();
 
     std::int64_t tokens_per_step() const { return settings_.global_batch * source_.context(); }
     Phases& phases() { return phases_; }
@@ -50,6 +53,7 @@ public:
 private:
     void begin();
     void load(std::int64_t first_sample);
+    ForwardOptions options_of(const Student& student) const;
     void forward();
     void losses();
     void backward(bool last_micro_batch);
@@ -62,14 +66,16 @@ private:
     Communicator& world_;
     TrainSettings settings_;
     BatchSource& source_;
-    Gpt2* teacher_;
+    Teacher* teacher_;
     Students& students_;
     std::int64_t first_ = 0, last_ = 0;  // this rank's micro-batches of a global batch
+    std::int64_t first_sample_ = 0;      // of the loaded micro-batch
     HeadPass head_;
     std::vector<HeadTerm> head_terms_;
     Arena arena_;
-    View ids_, labels_;  // (N) i32
-    View norms_;         // (K) Σ g²
+    View ids_, labels_;                      // (N) i32
+    std::span<const std::int64_t> windows_;  // (B) of the batch at hand
+    View norms_;                             // (K) Σ g²
     std::vector<float> norms_host_;
     std::vector<double> sums_;  // all students' loss sums, for one reduction
     std::vector<StudentReport> reports_;
