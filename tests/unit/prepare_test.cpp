@@ -264,11 +264,11 @@ TEST(Prepare, OneAtATime) {
         EXPECT_ERROR(ExitCode::busy, "another process makes this folder now", run(one.options));
     }
     fs::create_directories(one.dir / ".lrd-out/result");
-    write_text_and_fsync(one.dir / ".lrd-out/result/train-00000.h5", "half");
+    write_text_and_fsync(one.dir / ".lrd-out/result/old-00000.h5", "half");
     write_text_and_fsync(one.dir / ".lrd-out/lock", "");
     run(one.options);
     EXPECT_EQ(names_in(one.dir.path()), (std::vector<std::string>{"out", "story.txt"}));
-    EXPECT_EQ(TokenFiles(one.options.out, "train").vocabulary(), 300);
+    EXPECT_FALSE(fs::exists(one.options.out + "/old-00000.h5"));
 }
 
 /// Published: 2,448,382 / 258,659 / 295,877 and 1,174,722 / 92,830 / 105,243 GPT-2 tokens, of the files
