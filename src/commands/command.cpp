@@ -13,6 +13,7 @@
 #include "commands/generate.hpp"
 #include "commands/import.hpp"
 #include "commands/inspect.hpp"
+#include "commands/plan.hpp"
 #include "commands/prepare.hpp"
 #include "commands/train.hpp"
 #include "config/run_options.hpp"
@@ -52,13 +53,15 @@ std::vector<Option> options_of(PrepareArguments& a) {
 std::vector<Option> options_of(EvalOptions& o) {
     return {
         option("", "model", o.model, model_help),
-        option("", "tokens", o.tokens, "folder that `lrd prepare` made"),
-        option("", "split", o.split, "split to score"),
+        option("", "tokens", o.tokens, "folder that `lrd prepare` made, or one file of it"),
+        option("", "split", o.split,
+               "split to score, as often as there are several, or all; [] = test, or the file's"),
         option("", "stride", o.stride, "tokens from window to window; 0 = side by side",
                not_negative),
         option("", "context", o.context, "tokens of a window; 0 = the model's", not_negative),
         option("", "teacher", o.teacher, "MODEL to compare with"),
-        option("", "per_document", o.per_document, "write NLL per document to this file (TSV)"),
+        option("", "per_document", o.per_document, "write NLL per document to this HDF5 file"),
+        option("", "precision", o.precision, "of products and activations", {.allowed = {"fp32"}}),
         option("", "micro_batch", o.micro_batch, "windows of one pass", positive),
         option("", "device", o.device, "where to compute", {.allowed = {"auto", "cpu"}}),
         option("", "threads", o.threads, "per rank; 0 = cores of the node / its ranks",
@@ -190,23 +193,57 @@ Runnable parse_prepare(const std::vector<std::string>& raw) {
     return [a](Communicator& world) { return prepare(a->options, world); };
 }
 
-Runnable parse_train(const std::vector<std::string>& raw) {
+/// The CONFIG.toml of `command` with what its flags override; flags that `own` names are set there.
+std::shared_ptr<Config> run_config(const std::string& command, const std::vector<std::string>& raw,
+                                   const std::vector<Option>& own) {
     Config defaults;
     StudentSettings student;
-    std::vector<Option> options = run_options(defaults);
-    for (Option& one : student_flags(student)) {
-        options.push_back(std::move(one));
+    std::vector<Option> options = own;
+    for (const std::vector<Option>& more : {run_options(defaults), student_flags(student)}) {
+        options.insert(options.end(), more.begin(), more.end());
     }
-    const Arguments arguments = parse_arguments(raw, options, true);
+    Arguments arguments = parse_arguments(raw, options, true);
     if (arguments.positional.size() != 1) {
-        fail(ExitCode::usage, "train takes one CONFIG.toml, not {}", arguments.positional.size());
+        fail(ExitCode::usage, "{} takes one CONFIG.toml, not {}", command,
+             arguments.positional.size());
+    }
+    Overrides overrides;
+    for (const auto& [name, text] : arguments.named) {
+        if (const Option* mine = look_up(own, name)) {
+            mine->set_text(text, "command line");
+        } else {
+            overrides.emplace_back(name, text);
+        }
     }
     const std::string& file = arguments.positional.front();
-    auto config = std::make_shared<Config>(load_config(file, arguments.named));
+    auto config = std::make_shared<Config>(load_config(file, overrides));
     if (config->run.out.empty()) {
         config->run.out = "runs/" + std::filesystem::path(file).stem().string();
     }
+    return config;
+}
+
+Runnable parse_train(const std::vector<std::string>& raw) {
+    const auto config = run_config("train", raw, {});
     return [config](Communicator& world) { return train(*config, world); };
+}
+
+std::vector<Option> options_of(PlanOptions& o) {
+    return {
+        option("", "ranks", o.ranks, "of the run; 0 = as many as plan", not_negative),
+        option("", "nodes", o.nodes, "that share the ranks", positive),
+        option("", "rate", o.rate, "GFLOP/s of a rank, for the time; 0 = unknown", not_negative),
+        option("", "measure", o.measure, "time a few steps here instead"),
+        option("", "accelerator", o.accelerator, "does a rank fit it, and its time at best",
+               {.allowed = accelerators()}),
+        option("", "json", o.json, "one JSON value on stdout"),
+    };
+}
+
+Runnable parse_plan(const std::vector<std::string>& raw) {
+    auto o = std::make_shared<PlanOptions>();
+    const auto config = run_config("plan", raw, options_of(*o));
+    return [o, config](Communicator& world) { return plan(*o, *config, world); };
 }
 
 Runnable parse_eval(const std::vector<std::string>& raw) {
@@ -259,6 +296,8 @@ std::string help_of() {
     return options_help(options_of(defaults));
 }
 
+std::string eval_help() { return help_of<EvalOptions>() + eval_conventions(); }
+
 std::string train_help() {
     Config config;
     StudentSettings student;
@@ -270,6 +309,10 @@ std::string train_help() {
            options_help(student_flags(student));
 }
 
+std::string plan_help() {
+    return help_of<PlanOptions>() + "\nand every option of `lrd train`, as there.\n";
+}
+
 }  // namespace
 
 const std::vector<Command>& commands() {
@@ -279,8 +322,10 @@ const std::vector<Command>& commands() {
         {"train", "CONFIG.toml [--section.key=value …]",
          "starts a run or goes on with it: a teacher from scratch, or students from a teacher",
          train_help, parse_train},
+        {"plan", "CONFIG.toml [--ranks R] [--rate GFLOP/s | --measure] [--accelerator a100]",
+         "what a run would take: parameters, memory, work, disk, time", plan_help, parse_plan},
         {"eval", "--model MODEL --tokens DIR [--split test] [--teacher MODEL]",
-         "scores a model on held-out tokens", help_of<EvalOptions>, parse_eval},
+         "scores a model on held-out tokens", eval_help, parse_eval},
         {"generate", "--model MODEL (--prompt TEXT | --prompt-ids 1,2,…) [--max-new N]",
          "continues texts", help_of<GenerateOptions>, parse_generate},
         {"import", "--from HF_DIR --out FILE", "a GPT-2 of Hugging Face → a model file",

@@ -198,6 +198,12 @@ LoadedModel load_model(Backend& backend, const std::string& reference) {
     return load_model(backend, locate_model(reference));
 }
 
+std::unique_ptr<Weights> blank_teacher(Backend& backend, const std::string& reference) {
+    return std::make_unique<Weights>(
+        backend, fs::path(reference).filename().string(),
+        dense_architecture(locate_model(reference).architecture.config), Use::inference);
+}
+
 std::unique_ptr<Weights> load_teacher(Backend& backend, const std::string& reference) {
     LoadedModel model = load_model(backend, reference);
     return is_dense(model.weights->architecture()) ? std::move(model.weights)

@@ -42,6 +42,9 @@ void load_weights(const ModelLocation& location, Weights& weights);
 LoadedModel load_model(Backend& backend, const ModelLocation& location);
 LoadedModel load_model(Backend& backend, const std::string& reference);
 
+/// A teacher of this size, without values: for plans.
+std::unique_ptr<Weights> blank_teacher(Backend& backend, const std::string& reference);
+
 /// A model as a teacher: merged to dense, whatever its forms are.
 std::unique_ptr<Weights> load_teacher(Backend& backend, const std::string& reference);
 

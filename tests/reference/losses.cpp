@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "reference/ops.hpp"
 
@@ -66,6 +68,23 @@ Ids argmax_rows(const Matrix& z) {
         }
     }
     return best;
+}
+
+// By the definition: sort, then look the label up.
+Ids label_ranks(const Matrix& z, const Ids& labels) {
+    Ids ranks(z.rows, -1);
+    std::vector<std::int32_t> order(z.cols);
+    for (std::size_t i = 0; i < z.rows; ++i) {
+        std::iota(order.begin(), order.end(), 0);
+        std::stable_sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) {
+            return z(i, static_cast<std::size_t>(a)) > z(i, static_cast<std::size_t>(b));
+        });
+        if (labels[i] >= 0) {
+            const auto at = std::find(order.begin(), order.end(), labels[i]);
+            ranks[i] = static_cast<std::int32_t>(at - order.begin());
+        }
+    }
+    return ranks;
 }
 
 CloneResult clone_loss(const Matrix& s, const Matrix& t, std::size_t T, bool skip_first,
