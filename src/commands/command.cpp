@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "commands/bench.hpp"
+#include "commands/cache.hpp"
 #include "commands/eval.hpp"
 #include "commands/inspect.hpp"
 #include "commands/prepare.hpp"
@@ -131,7 +132,8 @@ Runnable parse_prepare(const std::vector<std::string>& raw) {
     return [a](Communicator& world) { return prepare(a->options, world); };
 }
 
-Runnable parse_train(const std::vector<std::string>& raw) {
+/// The CONFIG.toml of `command` with what the command line sets.
+std::shared_ptr<Config> parse_config_of(const char* command, const std::vector<std::string>& raw) {
     Config defaults;
     StudentSettings student;
     std::vector<Option> options = run_options(defaults);
@@ -140,14 +142,25 @@ Runnable parse_train(const std::vector<std::string>& raw) {
     }
     const Arguments arguments = parse_arguments(raw, options, true);
     if (arguments.positional.size() != 1) {
-        fail(ExitCode::usage, "train takes one CONFIG.toml, not {}", arguments.positional.size());
+        fail(ExitCode::usage, "{} takes one CONFIG.toml, not {}", command,
+             arguments.positional.size());
     }
     const std::string& file = arguments.positional.front();
     auto config = std::make_shared<Config>(load_config(file, arguments.named));
     if (config->run.out.empty()) {
         config->run.out = "runs/" + std::filesystem::path(file).stem().string();
     }
+    return config;
+}
+
+Runnable parse_train(const std::vector<std::string>& raw) {
+    const auto config = parse_config_of("train", raw);
     return [config](Communicator& world) { return train(*config, world); };
+}
+
+Runnable parse_cache(const std::vector<std::string>& raw) {
+    const auto config = parse_config_of("cache", raw);
+    return [config](Communicator& world) { return cache(*config, world); };
 }
 
 Runnable parse_eval(const std::vector<std::string>& raw) {
@@ -208,6 +221,9 @@ const std::vector<Command>& commands() {
         {"train", "CONFIG.toml [--section.key=value …]",
          "starts a run or goes on with it: a teacher from scratch, or students from a teacher",
          train_help, parse_train},
+        {"cache", "CONFIG.toml [--section.key=value …]",
+         "computes the teacher's outputs of a run ahead, for its teacher.cache", train_help,
+         parse_cache},
         {"eval", "--model MODEL --tokens DIR [--split test] [--teacher MODEL]",
          "scores a model on held-out tokens", help_of<EvalOptions>, parse_eval},
         {"inspect", "PATH", "what is in a file, a folder of tokens or a run",

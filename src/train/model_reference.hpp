@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "data/token_files.hpp"
 #include "model/weights.hpp"
 
 namespace lrd {
@@ -36,6 +37,10 @@ std::string tokenizer_folder(const ModelLocation& location);
 
 LoadedModel load_model(Backend& backend, const ModelLocation& location);
 LoadedModel load_model(Backend& backend, const std::string& reference);
+
+/// Error(bad_data) unless the teacher reads these tokens, in windows of `context`.
+void check_teacher_reads(const Gpt2Config& teacher, const std::string& reference,
+                         const TokenFiles& tokens, std::int64_t context);
 
 /// A model as a teacher: merged to dense, whatever its forms are.
 std::unique_ptr<Weights> load_teacher(Backend& backend, const std::string& reference);

@@ -27,6 +27,9 @@ ExitCode Run::execute() {
     const std::int64_t steps = config_.train.steps;
     while (progress_.step < steps) {
         const double start = log::now();
+        if (cached_teacher_ != nullptr && begins_epoch(progress_.step)) {
+            share_cache(cached_teacher_->cache(), world_);
+        }
         const auto& reports = trainer_->step(progress_.step + 1);
         ++progress_.step;
         backend_.synchronize();
@@ -134,8 +137,17 @@ void Run::validate() {
     }
 }
 
+/// Some window of the next step may have been another rank's before.
+bool Run::begins_epoch(std::int64_t step) const {
+    const std::int64_t G = config_.train.global_batch;
+    return step > 0 && step * G / loader_->windows() != (step - 1) * G / loader_->windows();
+}
+
 void Run::save() {
     const double start = log::now();
+    if (cached_teacher_ != nullptr) {
+        share_cache(cached_teacher_->cache(), world_);
+    }
     if (root()) {
         directory_->heartbeat();
         metrics_->flush();

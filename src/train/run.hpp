@@ -13,6 +13,7 @@
 #include "train/checkpoint.hpp"
 #include "train/evaluate.hpp"
 #include "train/model_reference.hpp"
+#include "train/open_teacher_cache.hpp"
 #include "train/run_directory.hpp"
 #include "train/run_metrics.hpp"
 #include "train/run_state.hpp"
@@ -46,6 +47,7 @@ private:
     void check_sources(const Sources& before) const;
     void open_metrics();
     void print_budget() const;
+    bool begins_epoch(std::int64_t step) const;
 
     void after_step(const std::vector<StudentReport>& reports);
     void validate();
@@ -69,6 +71,7 @@ private:
     std::unique_ptr<Weights> teacher_weights_;
     std::unique_ptr<Gpt2> teacher_model_;
     std::unique_ptr<Teacher> teacher_;
+    CachedTeacher* cached_teacher_ = nullptr;  // teacher_, if it is one
     Students students_;
     std::unique_ptr<Trainer> trainer_;
     std::vector<std::unique_ptr<Validation>> validations_;

@@ -97,6 +97,10 @@ void Run::open_data() {
 
 void Run::load_teacher() {
     if (config_.teacher.model.empty()) {
+        if (config_.teacher.cache != "none") {
+            fail(ExitCode::usage, "teacher.cache = {} needs a teacher; set teacher.model",
+                 config_.teacher.cache);
+        }
         return;
     }
     teacher_weights_ = lrd::load_teacher(backend_, config_.teacher.model);
@@ -104,21 +108,17 @@ void Run::load_teacher() {
     sources_.teacher_digest = weights_digest(*teacher_weights_);
     warn_of_moving_teacher(config_.teacher.model);
     const Gpt2Config& teacher = teacher_weights_->config();
-    if (teacher.V != tokens_->vocabulary()) {
-        fail(ExitCode::bad_data,
-             "the teacher {} has a vocabulary of {}, the tokens in {} one of {}; "
-             "prepare them with the teacher's tokenizer",
-             config_.teacher.model, teacher.V, config_.data.tokens, tokens_->vocabulary());
-    }
-    if (config_.data.context > teacher.T) {
-        fail(ExitCode::bad_data,
-             "data.context = {} is longer than the {} positions of the teacher {}",
-             config_.data.context, teacher.T, config_.teacher.model);
-    }
+    check_teacher_reads(teacher, config_.teacher.model, *tokens_, config_.data.context);
     teacher_model_ =
         std::make_unique<Gpt2>(*teacher_weights_, "teacher",
                                BatchShape{config_.train.micro_batch, config_.data.context}, true);
-    teacher_ = std::make_unique<OnlineTeacher>(*teacher_model_);
+    CacheNeeds needs = cache_needs(config_, teacher);
+    needs.teacher_digest = sources_.teacher_digest;
+    needs.tokens_digest = tokens_->digest();
+    needs.windows = loader_->windows();
+    teacher_ = open_teacher(*teacher_model_, needs,
+                            {config_.train.micro_batch, config_.data.context}, world_);
+    cached_teacher_ = dynamic_cast<CachedTeacher*>(teacher_.get());
 }
 
 void Run::make_students() {
@@ -296,6 +296,9 @@ void Run::print_budget() const {
     if (teacher_) {
         line(teacher_->weights().arena());
         line(teacher_model_->arena());
+        if (cached_teacher_ != nullptr) {
+            line(cached_teacher_->arena());
+        }
     }
     for (const auto& student : students_) {
         line(student->weights.arena());

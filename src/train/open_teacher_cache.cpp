@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: MIT
+#include "train/open_teacher_cache.hpp"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "core/check.hpp"
+#include "core/log.hpp"
+#include "io/digest.hpp"
+#include "io/json.hpp"
+#include "io/publish.hpp"
+#include "train/teacher_cache_files.hpp"
+
+namespace lrd {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t version = 1;
+
+/// What is in a cache and what it is valid for, as cache.json has it.
+Json description(const CacheNeeds& n) {
+    return Json::object({{"format_version", version},
+                         {"teacher", n.teacher_digest},
+                         {"tokens", n.tokens_digest},
+                         {"split", n.data.split},
+                         {"context", n.data.context},
+                         {"limit_tokens", n.data.limit_tokens},
+                         {"document_mask", n.data.document_mask},
+                         {"windows", n.windows},
+                         {"compute_precision", "fp32"},
+                         {"cache_precision", n.settings.cache_precision},
+                         {"cache_topk", n.settings.cache_topk},
+                         {"taus", Json(cached_taus(n))},
+                         {"clone_layers", Json(n.clone_layers)},
+                         {"layers", n.teacher.L},
+                         {"width", n.teacher.C},
+                         {"vocabulary", n.teacher.V}});
+}
+
+/// What must be equal, and how a person calls it.
+constexpr std::pair<const char*, const char*> must_match[] = {
+    {"teacher", "another teacher"},
+    {"tokens", "other tokens"},
+    {"split", "another data.split"},
+    {"context", "another data.context"},
+    {"limit_tokens", "another data.limit_tokens"},
+    {"document_mask", "another data.document_mask"},
+    {"windows", "another number of windows"},
+    {"compute_precision", "another run.precision"},
+    {"cache_precision", "another teacher.cache_precision"},
+    {"cache_topk", "another teacher.cache_topk"}};
+
+std::string short_text(const Json& value) {
+    const std::string text = value.is_string() ? value.as_string() : value.dump();
+    return text.size() == 64 ? text.substr(0, 12) : text;  // a digest
+}
+
+template <class T, class As>
+std::vector<T> list_of(const Json& json, As&& as) {
+    std::vector<T> items;
+    for (const Json& item : json.as_array()) {
+        items.push_back(as(item));
+    }
+    return items;
+}
+
+std::vector<double> taus_of(const Json& found) {
+    return list_of<double>(found.at("taus"), [](const Json& j) { return j.as_double(); });
+}
+
+/// Error(bad_data) unless the cache that is there has what the run needs.
+void check_same(const std::string& folder, const Json& found, const Json& wanted,
+                const CacheNeeds& needs) {
+    std::string differs;
+    for (const auto& [key, words] : must_match) {
+        if (found.at(key) != wanted.at(key)) {
+            differs += fmt::format("{}{} ({} → {})", differs.empty() ? "" : ", ", words,
+                                   short_text(found.at(key)), short_text(wanted.at(key)));
+        }
+    }
+    if (!differs.empty()) {
+        fail(ExitCode::bad_data,
+             "{}: this cache is of {}; give what it was made for, choose another teacher.cache, or "
+             "remove the folder",
+             folder, differs);
+    }
+    const auto layers =
+        list_of<std::int64_t>(found.at("clone_layers"), [](const Json& j) { return j.as_int(); });
+    for (const std::int64_t layer : needs.clone_layers) {
+        if (!std::binary_search(layers.begin(), layers.end(), layer)) {
+            fail(ExitCode::bad_data,
+                 "{}: this cache has no clone targets of layer {}, only of [{}]; set "
+                 "teacher.cache_clone to these or loss.clone to 0, or choose another teacher.cache",
+                 folder, layer, fmt::join(layers, ", "));
+        }
+    }
+    const std::vector<double> taus = taus_of(found);
+    for (const auto& [student, tau] : needs.taus) {
+        if (needs.settings.cache_topk > 0 &&
+            std::find(taus.begin(), taus.end(), tau) == taus.end()) {
+            fail(ExitCode::bad_data,
+                 "{}: this cache has no log-sum-exp for the loss.tau = {} of student {}, only for "
+                 "[{}]; choose another teacher.cache",
+                 folder, tau, student, fmt::join(taus, ", "));
+        }
+    }
+}
+
+/// What the cache holds, which may be more than the run needs.
+CacheLayout layout_of(const Json& found, const CacheNeeds& needs, const std::string& origin) {
+    TeacherSettings s = needs.settings;
+    const auto layers =
+        list_of<std::int64_t>(found.at("clone_layers"), [](const Json& j) { return j.as_int(); });
+    s.cache_clone = layers.empty() ? "none" : fmt::format("{}", fmt::join(layers, ","));
+    if (found.at("layers").as_int() != needs.teacher.L ||
+        found.at("width").as_int() != needs.teacher.C) {
+        fail(ExitCode::bad_data, "{}: its sizes are not the teacher's; remove the folder", origin);
+    }
+    return {cache_fields(s, needs.teacher, static_cast<std::int64_t>(found.at("taus").size())),
+            needs.windows, needs.data.context};
+}
+
+TeacherCacheSize size_of_cache(const CacheNeeds& n) {
+    TeacherSettings s = n.settings;
+    s.cache_clone =
+        n.clone_layers.empty() ? "none" : fmt::format("{}", fmt::join(n.clone_layers, ","));
+    return teacher_cache_size(s, n.teacher, n.windows, n.data.context,
+                              static_cast<std::int64_t>(cached_taus(n).size()));
+}
+
+void require_room_on_disk(const std::string& folder, const CacheNeeds& n, std::int64_t bytes) {
+    const std::uint64_t free = free_bytes(folder);
+    const auto needed = static_cast<std::uint64_t>(bytes) / 100 * 101;  // with the files' overhead
+    if (free < needed) {
+        fail(ExitCode::io,
+             "teacher.cache = {}: {:.1f} MB are needed and {:.1f} MB free there: {}; choose fewer "
+             "layers or another disk",
+             folder, static_cast<double>(needed) / 1e6, static_cast<double>(free) / 1e6,
+             describe(size_of_cache(n), n.settings.cache_clone));
+    }
+}
+
+void require_memory(const CacheNeeds& n, int node_size) {
+    const TeacherCacheSize size = size_of_cache(n);
+    const auto needed = static_cast<double>(size.total()) * node_size;
+    const auto free = static_cast<double>(available_memory());
+    if (free < needed) {
+        fail(ExitCode::out_of_memory,
+             "teacher.cache = memory: {:.1f} MB are needed for {} rank(s) of this node and {:.1f} "
+             "MB free: {}; choose fewer layers, or a folder",
+             needed / 1e6, node_size, free / 1e6, describe(size, n.settings.cache_clone));
+    }
+}
+
+void refuse_foreign_folder(const std::string& folder) {
+    if (fs::exists(folder) && !fs::is_directory(folder)) {
+        fail(ExitCode::io, "teacher.cache = {} is a file; name a folder", folder);
+    }
+    if (!fs::exists(folder)) {
+        return;
+    }
+    for (const auto& entry : fs::directory_iterator(folder)) {
+        const std::string name = entry.path().filename().string();
+        if (!name.starts_with('.')) {
+            fail(ExitCode::busy,
+                 "teacher.cache = {}: there is no cache.json but {}, which is not of lrd; name a "
+                 "folder of its own",
+                 folder, name);
+        }
+    }
+}
+
+/// A cache, and the temperatures of its log-sum-exps.
+struct Opened {
+    std::unique_ptr<TeacherCache> cache;
+    std::vector<double> taus;
+};
+
+Opened open_files(const CacheNeeds& needs, int rank) {
+    const std::string& folder = needs.settings.cache;
+    const std::string file = folder + "/cache.json";
+    const Json wanted = description(needs);
+    std::unique_ptr<RunDirectory> lock;
+    if (!fs::exists(file)) {  // rank 0 comes first
+        refuse_foreign_folder(folder);
+        require_room_on_disk(folder, needs, size_of_cache(needs).total());
+        lock = std::make_unique<RunDirectory>(folder, "teacher.cache");
+        publish_text(file, wanted.dump(2) + "\n");
+    }
+    const Json found = Json::parse(read_text(file), file);
+    if (found.at("format_version").as_int() > version) {
+        fail(ExitCode::bad_data,
+             "{}: format_version {} is newer than this lrd's {}; use a newer lrd", file,
+             found.at("format_version").as_int(), version);
+    }
+    check_same(folder, found, wanted, needs);
+    const CacheLayout layout = layout_of(found, needs, file);
+    const std::string digest = sha256(found.dump());
+    auto cache = std::make_unique<FileCache>(folder, digest, layout, rank);
+    if (rank == 0 && !cache->complete()) {
+        if (!lock) {
+            lock = std::make_unique<RunDirectory>(folder, "teacher.cache");
+        }
+        require_room_on_disk(
+            folder, needs,
+            (layout.windows - cache->present()) * static_cast<std::int64_t>(layout.window_bytes()));
+        cache->hold(std::move(lock));
+    }
+    return {std::move(cache), taus_of(found)};
+}
+
+std::uint64_t number_in(const std::string& file, const std::string& key = "") {
+    std::ifstream stream(file);
+    std::string word;
+    std::uint64_t number = 0;
+    if (key.empty()) {
+        return stream >> number ? number : ~std::uint64_t{0};  // "max" in cgroups
+    }
+    while (stream >> word) {
+        if (word == key && stream >> number) {
+            return number * 1024;
+        }
+    }
+    return ~std::uint64_t{0};
+}
+
+}  // namespace
+
+std::uint64_t available_memory() {
+    const std::uint64_t free = number_in("/proc/meminfo", "MemAvailable:");
+    const std::uint64_t limit = number_in("/sys/fs/cgroup/memory.max");
+    const std::uint64_t used = number_in("/sys/fs/cgroup/memory.current");
+    return limit == ~std::uint64_t{0} || used > limit ? free : std::min(free, limit - used);
+}
+
+CacheNeeds cache_needs(const Config& config, const Gpt2Config& teacher) {
+    CacheNeeds needs{config.teacher, teacher, {}, {}, config.data, 0, {}, {}};
+    const TeacherSettings& s = config.teacher;
+    if (s.cache_topk > 0 && s.cache == "none") {
+        fail(ExitCode::usage,
+             "teacher.cache_topk = {} is of use with a cache alone; set teacher.cache, or "
+             "cache_topk = 0",
+             s.cache_topk);
+    }
+    if (s.cache_topk > teacher.V) {
+        fail(ExitCode::usage, "teacher.cache_topk = {} is more than the {} tokens of the teacher",
+             s.cache_topk, teacher.V);
+    }
+    const std::vector<std::int64_t> layers = clone_layers(s.cache_clone, teacher.L);
+    for (const StudentSettings& student : config.students) {
+        if (student.loss.clone != 0.0) {
+            if (layers.empty()) {
+                fail(ExitCode::usage,
+                     "student {}: loss.clone = {}, but teacher.cache_clone = none leaves it no "
+                     "clone targets; name layers, or set loss.clone = 0",
+                     student.name, student.loss.clone);
+            }
+            needs.clone_layers = layers;
+        }
+        if (student.loss.kd != 0.0) {
+            needs.taus.emplace_back(student.name, student.loss.tau);
+        }
+    }
+    if (s.cache_topk > 0 && needs.taus.empty()) {
+        fail(ExitCode::usage, "teacher.cache_topk = {}, but no student has a loss.kd",
+             s.cache_topk);
+    }
+    return needs;
+}
+
+std::vector<double> cached_taus(const CacheNeeds& needs) {
+    std::vector<double> taus;
+    if (needs.settings.cache_topk > 0) {
+        for (const auto& [student, tau] : needs.taus) {
+            taus.push_back(tau);
+        }
+    }
+    std::sort(taus.begin(), taus.end());
+    taus.erase(std::unique(taus.begin(), taus.end()), taus.end());
+    return taus;
+}
+
+std::unique_ptr<Teacher> open_teacher(Gpt2& model, const CacheNeeds& needs, BatchShape capacity,
+                                      const Communicator& world) {
+    if (static_cast<std::int64_t>(needs.clone_layers.size()) < needs.teacher.L &&
+        !needs.clone_layers.empty()) {
+        log::info("the clone term compares layers [{}] alone (teacher.cache_clone)",
+                  fmt::join(needs.clone_layers, ", "));
+    }
+    const bool listens = !needs.clone_layers.empty() || !needs.taus.empty();
+    if (needs.settings.cache == "none" || !listens) {
+        return std::make_unique<OnlineTeacher>(model, needs.clone_layers);
+    }
+    Opened opened;
+    if (needs.settings.cache == "memory") {
+        require_memory(needs, world.node_size());
+        opened = {std::make_unique<MemoryCache>(
+                      layout_of(description(needs), needs, "teacher.cache = memory")),
+                  cached_taus(needs)};
+    } else {
+        opened = open_files(needs, world.rank());
+    }
+    log::info("teacher cache {}: {} of {} windows are there; {}", needs.settings.cache,
+              opened.cache->present(), needs.windows,
+              describe(size_of_cache(needs), needs.settings.cache_clone));
+    return std::make_unique<CachedTeacher>(model, needs.clone_layers, std::move(opened.cache),
+                                           std::move(opened.taus), capacity);
+}
+
+void share_cache(TeacherCache& cache, Communicator& world) {
+    cache.publish();
+    world.barrier();
+    cache.refresh();
+}
+
+}  // namespace lrd
