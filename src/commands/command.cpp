@@ -72,7 +72,7 @@ std::vector<Option> options_of(BenchOptions& o) {
         option("", "rank", o.rank, "r (and re) of the student; several: 58,128", positive),
         option("", "micro_batch", o.micro_batch, "sequences of a step and rank", positive),
         option("", "context", o.context, "T, tokens of a sequence", positive),
-        option("", "teacher", o.teacher, "where its outputs come from", {.allowed = {"online"}}),
+        option("", "teacher", o.teacher, "where its outputs come from", {.allowed = {"online", "cached", "topk"}}),
         option("", "form", o.form, "of the students", {.allowed = {"lifted", "factored", "dense"}}),
         option("", "precision", o.precision, "of products and activations", {.allowed = {"fp32"}}),
         option("", "steps", o.steps, "timed steps", positive),

@@ -12,117 +12,14 @@
 #include "io/digest.hpp"
 #include "io/json.hpp"
 #include "io/publish.hpp"
+#include "model/costs.hpp"
+#include "train/cache_description.hpp"
 #include "train/teacher_cache_files.hpp"
 
 namespace lrd {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::int64_t version = 1;
-
-/// What is in a cache and what it is valid for, as cache.json has it.
-Json description(const CacheNeeds& n) {
-    return Json::object({{"format_version", version},
-                         {"teacher", n.teacher_digest},
-                         {"tokens", n.tokens_digest},
-                         {"split", n.data.split},
-                         {"context", n.data.context},
-                         {"limit_tokens", n.data.limit_tokens},
-                         {"document_mask", n.data.document_mask},
-                         {"windows", n.windows},
-                         {"compute_precision", "fp32"},
-                         {"cache_precision", n.settings.cache_precision},
-                         {"cache_topk", n.settings.cache_topk},
-                         {"taus", Json(cached_taus(n))},
-                         {"clone_layers", Json(n.clone_layers)},
-                         {"layers", n.teacher.L},
-                         {"width", n.teacher.C},
-                         {"vocabulary", n.teacher.V}});
-}
-
-/// What must be equal, and how a person calls it.
-constexpr std::pair<const char*, const char*> must_match[] = {
-    {"teacher", "another teacher"},
-    {"tokens", "other tokens"},
-    {"split", "another data.split"},
-    {"context", "another data.context"},
-    {"limit_tokens", "another data.limit_tokens"},
-    {"document_mask", "another data.document_mask"},
-    {"windows", "another number of windows"},
-    {"compute_precision", "another run.precision"},
-    {"cache_precision", "another teacher.cache_precision"},
-    {"cache_topk", "another teacher.cache_topk"}};
-
-std::string short_text(const Json& value) {
-    const std::string text = value.is_string() ? value.as_string() : value.dump();
-    return text.size() == 64 ? text.substr(0, 12) : text;  // a digest
-}
-
-template <class T, class As>
-std::vector<T> list_of(const Json& json, As&& as) {
-    std::vector<T> items;
-    for (const Json& item : json.as_array()) {
-        items.push_back(as(item));
-    }
-    return items;
-}
-
-std::vector<double> taus_of(const Json& found) {
-    return list_of<double>(found.at("taus"), [](const Json& j) { return j.as_double(); });
-}
-
-/// Error(bad_data) unless the cache that is there has what the run needs.
-void check_same(const std::string& folder, const Json& found, const Json& wanted,
-                const CacheNeeds& needs) {
-    std::string differs;
-    for (const auto& [key, words] : must_match) {
-        if (found.at(key) != wanted.at(key)) {
-            differs += fmt::format("{}{} ({} → {})", differs.empty() ? "" : ", ", words,
-                                   short_text(found.at(key)), short_text(wanted.at(key)));
-        }
-    }
-    if (!differs.empty()) {
-        fail(ExitCode::bad_data,
-             "{}: this cache is of {}; give what it was made for, choose another teacher.cache, or "
-             "remove the folder",
-             folder, differs);
-    }
-    const auto layers =
-        list_of<std::int64_t>(found.at("clone_layers"), [](const Json& j) { return j.as_int(); });
-    for (const std::int64_t layer : needs.clone_layers) {
-        if (!std::binary_search(layers.begin(), layers.end(), layer)) {
-            fail(ExitCode::bad_data,
-                 "{}: this cache has no clone targets of layer {}, only of [{}]; set "
-                 "teacher.cache_clone to these or loss.clone to 0, or choose another teacher.cache",
-                 folder, layer, fmt::join(layers, ", "));
-        }
-    }
-    const std::vector<double> taus = taus_of(found);
-    for (const auto& [student, tau] : needs.taus) {
-        if (needs.settings.cache_topk > 0 &&
-            std::find(taus.begin(), taus.end(), tau) == taus.end()) {
-            fail(ExitCode::bad_data,
-                 "{}: this cache has no log-sum-exp for the loss.tau = {} of student {}, only for "
-                 "[{}]; choose another teacher.cache",
-                 folder, tau, student, fmt::join(taus, ", "));
-        }
-    }
-}
-
-/// What the cache holds, which may be more than the run needs.
-CacheLayout layout_of(const Json& found, const CacheNeeds& needs, const std::string& origin) {
-    TeacherSettings s = needs.settings;
-    const auto layers =
-        list_of<std::int64_t>(found.at("clone_layers"), [](const Json& j) { return j.as_int(); });
-    s.cache_clone = layers.empty() ? "none" : fmt::format("{}", fmt::join(layers, ","));
-    if (found.at("layers").as_int() != needs.teacher.L ||
-        found.at("width").as_int() != needs.teacher.C) {
-        fail(ExitCode::bad_data, "{}: its sizes are not the teacher's; remove the folder", origin);
-    }
-    return {cache_fields(s, needs.teacher, static_cast<std::int64_t>(found.at("taus").size())),
-            needs.windows, needs.data.context};
-}
 
 TeacherCacheSize size_of_cache(const CacheNeeds& n) {
     TeacherSettings s = n.settings;
@@ -183,7 +80,7 @@ struct Opened {
 Opened open_files(const CacheNeeds& needs, int rank) {
     const std::string& folder = needs.settings.cache;
     const std::string file = folder + "/cache.json";
-    const Json wanted = description(needs);
+    const Json wanted = describe_cache(needs);
     std::unique_ptr<RunDirectory> lock;
     if (!fs::exists(file)) {  // rank 0 comes first
         refuse_foreign_folder(folder);
@@ -192,10 +89,10 @@ Opened open_files(const CacheNeeds& needs, int rank) {
         publish_text(file, wanted.dump(2) + "\n");
     }
     const Json found = Json::parse(read_text(file), file);
-    if (found.at("format_version").as_int() > version) {
+    if (found.at("format_version").as_int() > cache_version) {
         fail(ExitCode::bad_data,
              "{}: format_version {} is newer than this lrd's {}; use a newer lrd", file,
-             found.at("format_version").as_int(), version);
+             found.at("format_version").as_int(), cache_version);
     }
     check_same(folder, found, wanted, needs);
     const CacheLayout layout = layout_of(found, needs, file);
@@ -211,6 +108,45 @@ Opened open_files(const CacheNeeds& needs, int rank) {
         cache->hold(std::move(lock));
     }
     return {std::move(cache), taus_of(found)};
+}
+
+/// FLOP/s of a product of middle size on this rank.
+double measured_flops(Backend& backend) {
+    constexpr std::int64_t n = 512;
+    Arena arena(backend, "rate");
+    const View a = arena.region("a", DType::f32, {n, n});
+    const View b = arena.region("b", DType::f32, {n, n});
+    const View c = arena.region("c", DType::f32, {n, n});
+    backend.zero(a);
+    backend.zero(b);
+    backend.matmul({c, a, b});
+    backend.synchronize();
+    const double start = log::now();
+    constexpr int repeats = 4;
+    for (int i = 0; i < repeats; ++i) {
+        backend.matmul({c, a, b});
+    }
+    backend.synchronize();
+    return repeats * product_cost(n, n, n).flops / (log::now() - start);
+}
+
+void print_payback(Backend& backend, const CacheNeeds& n) {
+    const CacheRates rates{measured_flops(backend)};
+    const auto taus = static_cast<std::int64_t>(cached_taus(n).size());
+    TeacherSettings s = n.settings;
+    s.cache_clone =
+        n.clone_layers.empty() ? "none" : fmt::format("{}", fmt::join(n.clone_layers, ","));
+    const CachePayback pays = cache_payback(s, n.teacher, n.data.context, taus, rates);
+    const auto tokens = static_cast<double>(n.windows * n.data.context);
+    const std::string when =
+        pays.epochs < 0.0 ? "it never pays on this machine"
+                          : fmt::format("it pays after {:.2f} epochs that read it", pays.epochs);
+    log::info(
+        "of one rank at {:.0f} GFLOP/s (measured) and disks of {:.1f} GB/s to read, {:.1f} "
+        "to write: the teacher takes {} an epoch, reading {}, writing once {}: {}",
+        rates.flops_per_s / 1e9, rates.read_bytes_per_s / 1e9, rates.write_bytes_per_s / 1e9,
+        log::duration(pays.teacher_s * tokens), log::duration(pays.read_s * tokens),
+        log::duration(pays.write_s * tokens), when);
 }
 
 std::uint64_t number_in(const std::string& file, const std::string& key = "") {
@@ -299,10 +235,13 @@ std::unique_ptr<Teacher> open_teacher(Gpt2& model, const CacheNeeds& needs, Batc
     if (needs.settings.cache == "memory") {
         require_memory(needs, world.node_size());
         opened = {std::make_unique<MemoryCache>(
-                      layout_of(description(needs), needs, "teacher.cache = memory")),
+                      layout_of(describe_cache(needs), needs, "teacher.cache = memory")),
                   cached_taus(needs)};
     } else {
         opened = open_files(needs, world.rank());
+    }
+    if (world.rank() == 0 && !opened.cache->complete()) {
+        print_payback(model.weights().backend(), needs);
     }
     log::info("teacher cache {}: {} of {} windows are there; {}", needs.settings.cache,
               opened.cache->present(), needs.windows,

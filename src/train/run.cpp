@@ -137,12 +137,6 @@ void Run::validate() {
     }
 }
 
-/// Some window of the next step may have been another rank's before.
-bool Run::begins_epoch(std::int64_t step) const {
-    const std::int64_t G = config_.train.global_batch;
-    return step > 0 && step * G / loader_->windows() != (step - 1) * G / loader_->windows();
-}
-
 void Run::save() {
     const double start = log::now();
     if (cached_teacher_ != nullptr) {

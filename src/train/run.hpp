@@ -47,6 +47,8 @@ private:
     void check_sources(const Sources& before) const;
     void open_metrics();
     void print_budget() const;
+    void open_cache();
+    void print_top_k_bias();
     bool begins_epoch(std::int64_t step) const;
 
     void after_step(const std::vector<StudentReport>& reports);

@@ -112,13 +112,7 @@ void Run::load_teacher() {
     teacher_model_ =
         std::make_unique<Gpt2>(*teacher_weights_, "teacher",
                                BatchShape{config_.train.micro_batch, config_.data.context}, true);
-    CacheNeeds needs = cache_needs(config_, teacher);
-    needs.teacher_digest = sources_.teacher_digest;
-    needs.tokens_digest = tokens_->digest();
-    needs.windows = loader_->windows();
-    teacher_ = open_teacher(*teacher_model_, needs,
-                            {config_.train.micro_batch, config_.data.context}, world_);
-    cached_teacher_ = dynamic_cast<CachedTeacher*>(teacher_.get());
+    open_cache();
 }
 
 void Run::make_students() {
@@ -215,6 +209,7 @@ void Run::start_or_resume() {
     if (complete() && found) {
         return;  // complete: nothing is written
     }
+    print_top_k_bias();
     open_metrics();
     if (!found) {
         save();

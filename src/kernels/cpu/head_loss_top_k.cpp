@@ -108,7 +108,9 @@ void head_loss_top_k(const HeadLoss& a, std::int64_t row) {
         mass += std::exp(log_p);
         divergence += std::exp(log_p) * (log_p - log_q);
     }
-    const double m = std::max(0.0, 1.0 - mass);
+    // What is less than the rounding of lse is no mass at all: with K = V it would be compared with 0.
+    const double noise = 0x1p-22 * std::max(1.0, std::fabs(lse));
+    const double m = 1.0 - mass < noise ? 0.0 : 1.0 - mass;
     if (m > 0.0) {
         divergence += m * (std::log(m) - std::log(R));
     }
