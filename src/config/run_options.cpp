@@ -133,7 +133,7 @@ std::vector<Option> student_options(StudentSettings& s) {
         option("", "embedding_rank", s.embedding_rank,
                "re of the token embedding and head; 0 = dense", not_negative),
         option("", "init", s.init, "first values", {.allowed = {"svd", "random"}}),
-        option("", "seed", s.seed, "of random first values", not_negative),
+        option("", "seed", s.seed, "of random first values and of dropout", not_negative),
         option("", "start", s.start, "MODEL whose weights it starts from"),
     };
     append(all, loss_options(s.loss));

@@ -64,6 +64,15 @@ void Backend::log_sum_exp(const View& lse, const View& z, float tau) {
     Call::run(*this, "log_sum_exp", [&] { do_log_sum_exp(lse, z, tau); });
 }
 
+void Backend::label_ranks(const View& ranks, const View& z, const View& labels) {
+    const Operands check("label_ranks");
+    check.has_dims("z", z, 2);
+    check.is_dense("z", z);
+    check.is_index("ranks", ranks, z.rows());
+    check.is_index("labels", labels, z.rows());
+    Call::run(*this, "label_ranks", [&] { do_label_ranks(ranks, z, labels); });
+}
+
 void Backend::clone_loss(const CloneLoss& args) {
     const Operands check("clone_loss");
     check.has_dims("s", args.s, 2);

@@ -57,6 +57,9 @@ void HeadPass::run_block(const HeadTerm& s, const View& z_t, const TopK* top, co
     if (s.top1) {
         backend_.argmax_rows(s.top1.slice(begin, end), z_s);
     }
+    if (s.label_ranks) {
+        backend_.label_ranks(s.label_ranks.slice(begin, end), z_s, labels.slice(begin, end));
+    }
     // w_kd τ² KL(softmax(z_t/τ) ‖ softmax(z_s/τ)) + w_lm CE(z_s, next token): paper eq. 2, 3 with
     // the temperature of its section 5.1 (theory.md E32).
     HeadLoss loss{.z_s = z_s,

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "model/activations.hpp"
+#include "model/dropout.hpp"
 #include "model/weights.hpp"
 
 namespace lrd {
@@ -17,6 +18,22 @@ public:
     virtual void add(std::int64_t layer, Tap tap, const View& d_value, const View& value) = 0;
 };
 
+/// The two places of a forward pass that know where tokens stand. Without one, every sequence of
+/// the batch is whole and starts at position 0; a decoder (decoder.hpp) brings its cache.
+class AttentionStep {
+public:
+    virtual ~AttentionStep() = default;
+    virtual void add_positions(const View& x) = 0;  // (N, C) +=
+    /// y (N, H·D) and, if it likes, lse (B, H, T) from qkv (N, 3·H·D).
+    virtual void attend(std::int64_t layer, const View& y, const View& lse, const View& qkv) = 0;
+};
+
+/// What not every forward pass has.
+struct ForwardOptions {
+    ModelDropout dropout = {};      // in training alone
+    AttentionStep* step = nullptr;  // in inference alone
+};
+
 class Gpt2 {
 public:
     /// `capacity` bounds the batches. `keep_taps`: tap() is valid after forward (always so in
@@ -26,9 +43,10 @@ public:
     Weights& weights() const { return weights_; }
     const Gpt2Config& config() const { return weights_.config(); }
     const Arena& arena() const { return memory_.arena; }
+    const Activations& activations() const { return memory_; }  ///< of the capacity's rows
 
     /// ids: (B·T) i32, on the device.
-    void forward(const View& ids, BatchShape batch);
+    void forward(const View& ids, BatchShape batch, const ForwardOptions& options = {});
     /// Needs d_hidden() of every row; gradients of the materialised tensors +=.
     void backward(const View& ids, TapGradient* taps);
 
@@ -43,16 +61,23 @@ public:
 
 private:
     void block_forward(std::int64_t layer, const View& x, const View& residual);
+    void add_positions(const View& x);
+    void attend(std::int64_t layer, const BlockActivations& block);
     void block_backward(std::int64_t layer, TapGradient* taps);
     View rows(const View& x) const { return x ? x.slice(0, batch_.rows()) : x; }
+    bool drops() const { return options_.dropout.rate > 0.0F; }
+    void drop(const View& x, std::int64_t layer, DropoutPlace place);       // in place
+    View dropped(const View& d_y, std::int64_t layer, DropoutPlace place);  // d_y, or in scratch
     View d_kept_like(const View& kept) const;       // scratch of the same shape
     View lse(const BlockActivations& block) const;  // (B, H, T)
     AttentionShape attention_shape() const;
+    AttentionOptions attention_options(std::int64_t layer) const;
 
     Weights& weights_;
     Backend& backend_;
     Activations memory_;
     BatchShape batch_;
+    ForwardOptions options_;  // of the last forward pass, for backward
 };
 
 }  // namespace lrd

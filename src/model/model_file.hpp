@@ -10,8 +10,8 @@
 
 namespace lrd {
 
-/// {"layers", "width", "heads", "head_width", "ffn", "context", "vocabulary", "embedding_rank",
-///  "forms": [kind per linear], "ranks": [rank per linear]}
+/// {"layers", "width", "heads", "head_width", "ffn", "context", "vocabulary", "tied",
+///  "epsilon", "embedding_rank", "forms": [kind per linear], "ranks": [rank per linear]}
 Json to_json(const Architecture& architecture);
 /// Error(bad_data) naming `origin` for a missing key or sizes that are no model's.
 Architecture architecture_from_json(const Json& json, const std::string& origin);

@@ -71,6 +71,20 @@ void refuse_foreign_folder(const std::string& folder) {
     }
 }
 
+/// Has nothing and keeps nothing.
+class PlannedCache : public TeacherCache {
+public:
+    using TeacherCache::TeacherCache;
+    std::int64_t present() const override { return 0; }
+    bool has(std::int64_t) const override { return false; }
+    bool wants(std::int64_t) const override { return false; }
+    void read(std::int64_t, std::size_t, std::span<std::byte>) override {}
+    void write(std::int64_t, std::size_t, std::span<const std::byte>) override {}
+    void commit(std::int64_t) override {}
+    void publish() override {}
+    void refresh() override {}
+};
+
 /// A cache, and the temperatures of its log-sum-exps.
 struct Opened {
     std::unique_ptr<TeacherCache> cache;
@@ -232,7 +246,11 @@ std::unique_ptr<Teacher> open_teacher(Gpt2& model, const CacheNeeds& needs, Batc
         return std::make_unique<OnlineTeacher>(model, needs.clone_layers);
     }
     Opened opened;
-    if (needs.settings.cache == "memory") {
+    if (needs.planned) {
+        opened = {std::make_unique<PlannedCache>(
+                      layout_of(describe_cache(needs), needs, "teacher.cache")),
+                  cached_taus(needs)};
+    } else if (needs.settings.cache == "memory") {
         require_memory(needs, world.node_size());
         opened = {std::make_unique<MemoryCache>(
                       layout_of(describe_cache(needs), needs, "teacher.cache = memory")),
@@ -240,7 +258,7 @@ std::unique_ptr<Teacher> open_teacher(Gpt2& model, const CacheNeeds& needs, Batc
     } else {
         opened = open_files(needs, world.rank());
     }
-    if (world.rank() == 0 && !opened.cache->complete()) {
+    if (world.rank() == 0 && !needs.planned && !opened.cache->complete()) {
         print_payback(model.weights().backend(), needs);
     }
     log::info("teacher cache {}: {} of {} windows are there; {}", needs.settings.cache,

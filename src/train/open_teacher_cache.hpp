@@ -21,6 +21,7 @@ struct CacheNeeds {
     std::string teacher_digest, tokens_digest;
     DataSettings data;
     std::int64_t windows = 0;
+    bool planned = false;  // its buffers alone: nothing is opened, made or refused for room
     std::vector<std::int64_t> clone_layers;            // that a student compares with
     std::vector<std::pair<std::string, double>> taus;  // by student, of those with a kd term
 };

@@ -11,6 +11,7 @@ void Run::open_cache() {
     needs.teacher_digest = sources_.teacher_digest;
     needs.tokens_digest = tokens_->digest();
     needs.windows = loader_->windows();
+    needs.planned = blank_;
     teacher_ = open_teacher(*teacher_model_, needs,
                             {config_.train.micro_batch, config_.data.context}, world_);
     cached_teacher_ = dynamic_cast<CachedTeacher*>(teacher_.get());

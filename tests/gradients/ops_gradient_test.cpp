@@ -138,6 +138,29 @@ TEST(OpsGradient, Attention) {
     }
 }
 
+TEST(OpsGradient, DropoutAlone) {
+    const Matrix x = random(5, 7, 24), weight = random(5, 7, 25);
+    const reference::Drop drop{0.4, 0x123456789abcdefULL, 1000};
+    expect_gradient(
+        "x",
+        [&](const Vector& v) {
+            return dot(reference::dropout(with(x, v), drop).data, weight.data);
+        },
+        x.data, reference::dropout(weight, drop).data);
+}
+
+TEST(OpsGradient, AttentionWithDropout) {
+    const Heads shape{2, 5, 2, 3};
+    const Matrix qkv = random(10, 18, 26), weight = random(10, 6, 27);
+    const reference::Drop drop{0.3, 99, 7};
+    expect_gradient(
+        "qkv",
+        [&](const Vector& v) {
+            return dot(reference::attention(with(qkv, v), shape, drop).y.data, weight.data);
+        },
+        qkv.data, reference::attention_backward(weight, qkv, shape, drop).data);
+}
+
 TEST(OpsGradient, HeadLossOfEachTermAndTemperature) {
     const Matrix z_s = random(4, 6, 19, 2.0), z_t = random(4, 6, 20, 2.0);
     const Ids labels{3, -1, 0, 5};

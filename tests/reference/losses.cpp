@@ -131,6 +131,23 @@ HeadLossResult head_loss_top_k(const Matrix& z_s, const TopK& top, const Vector&
     return out;
 }
 
+// By the definition: sort, then look the label up.
+Ids label_ranks(const Matrix& z, const Ids& labels) {
+    Ids ranks(z.rows, -1);
+    std::vector<std::int32_t> order(z.cols);
+    for (std::size_t i = 0; i < z.rows; ++i) {
+        std::iota(order.begin(), order.end(), 0);
+        std::stable_sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) {
+            return z(i, static_cast<std::size_t>(a)) > z(i, static_cast<std::size_t>(b));
+        });
+        if (labels[i] >= 0) {
+            const auto at = std::find(order.begin(), order.end(), labels[i]);
+            ranks[i] = static_cast<std::int32_t>(at - order.begin());
+        }
+    }
+    return ranks;
+}
+
 CloneResult clone_loss(const Matrix& s, const Matrix& t, std::size_t T, bool skip_first,
                        double scale) {
     CloneResult out{0.0, Matrix(s.rows, s.cols)};
