@@ -17,9 +17,6 @@
 #include "train/teacher_cache_files.hpp"
 
 namespace lrd {
-namespace {
-
-namespace fs = std::filesystem;
 
 TeacherCacheSize size_of_cache(const CacheNeeds& n) {
     TeacherSettings s = n.settings;
@@ -28,6 +25,10 @@ TeacherCacheSize size_of_cache(const CacheNeeds& n) {
     return teacher_cache_size(s, n.teacher, n.windows, n.data.context,
                               static_cast<std::int64_t>(cached_taus(n).size()));
 }
+
+namespace {
+
+namespace fs = std::filesystem;
 
 void require_room_on_disk(const std::string& folder, const CacheNeeds& n, std::int64_t bytes) {
     const std::uint64_t free = free_bytes(folder);
@@ -188,7 +189,10 @@ std::uint64_t available_memory() {
 }
 
 CacheNeeds cache_needs(const Config& config, const Gpt2Config& teacher) {
-    CacheNeeds needs{config.teacher, teacher, {}, {}, config.data, 0, {}, {}};
+    CacheNeeds needs{};
+    needs.settings = config.teacher;
+    needs.teacher = teacher;
+    needs.data = config.data;
     const TeacherSettings& s = config.teacher;
     if (s.cache_topk > 0 && s.cache == "none") {
         fail(ExitCode::usage,

@@ -33,6 +33,9 @@ CacheNeeds cache_needs(const Config& config, const Gpt2Config& teacher);
 /// ascending order; none if it keeps the exact hidden state.
 std::vector<double> cached_taus(const CacheNeeds& needs);
 
+/// Of a new cache for these needs.
+TeacherCacheSize size_of_cache(const CacheNeeds& needs);
+
 /// The online teacher, or with teacher.cache a cached one; rank 0 calls it first, then the others.
 /// Errors: bad_data for a cache of something else, naming it; io and out_of_memory where there is
 /// no room, before a byte is written; busy.

@@ -57,6 +57,8 @@ private:
     void start_from(Student& student) const;
     void check_sources(const Sources& before) const;
     void open_metrics();
+    CacheNeeds needs_of_cache() const;
+    TeacherCacheSize cache_size() const { return size_of_cache(needs_of_cache()); }
     void open_cache();
     void print_top_k_bias();
     bool begins_epoch(std::int64_t step) const;

@@ -6,13 +6,17 @@
 
 namespace lrd {
 
-void Run::open_cache() {
+CacheNeeds Run::needs_of_cache() const {
     CacheNeeds needs = cache_needs(config_, teacher_weights_->config());
     needs.teacher_digest = sources_.teacher_digest;
     needs.tokens_digest = tokens_->digest();
     needs.windows = loader_->windows();
     needs.planned = blank_;
-    teacher_ = open_teacher(*teacher_model_, needs,
+    return needs;
+}
+
+void Run::open_cache() {
+    teacher_ = open_teacher(*teacher_model_, needs_of_cache(),
                             {config_.train.micro_batch, config_.data.context}, world_);
     cached_teacher_ = dynamic_cast<CachedTeacher*>(teacher_.get());
 }
