@@ -156,6 +156,12 @@ std::string tokenizer_folder(const ModelLocation& at) {
     return !at.run.empty() && fs::is_directory(folder) ? folder : "";
 }
 
+namespace {
+void read_weights(const ModelLocation& at, Weights& weights) {
+    load_weights(h5::File::open(at.file), at.group, weights);
+}
+}  // namespace
+
 LoadedModel load_model(Backend& backend, const ModelLocation& at) {
     LoadedModel model;
     const auto lifted = [](const FormSpec& spec) { return spec.kind == "lifted"; };
@@ -171,7 +177,7 @@ LoadedModel load_model(Backend& backend, const ModelLocation& at) {
     }
     model.weights = std::make_unique<Weights>(backend, fs::path(at.name).filename().string(),
                                               at.architecture, Use::inference, model.teacher.get());
-    load_weights(h5::File::open(at.file), at.group, *model.weights);
+    read_weights(at, *model.weights);
     model.weights->materialise();
     return model;
 }
@@ -180,10 +186,29 @@ LoadedModel load_model(Backend& backend, const std::string& reference) {
     return load_model(backend, locate_model(reference));
 }
 
-std::unique_ptr<Weights> load_teacher(Backend& backend, const std::string& reference) {
-    LoadedModel model = load_model(backend, reference);
-    return is_dense(model.weights->architecture()) ? std::move(model.weights)
-                                                   : merged(*model.weights, reference);
+std::unique_ptr<Weights> load_teacher(Backend& backend, const std::string& reference,
+                                      NodeMemory* memory) {
+    const ModelLocation at = locate_model(reference);
+    const bool dense = is_dense(at.architecture);
+    auto teacher = std::make_unique<Weights>(
+        backend, fs::path(at.name).filename().string(),
+        dense ? at.architecture : dense_architecture(at.architecture.config), Use::inference,
+        nullptr, memory);
+    const auto publish = [&] {
+        if (memory != nullptr) {
+            backend.synchronize();
+            memory->publish();
+        }
+    };
+    publish();  // from here on no rank clears what one of them writes
+    const bool writes = memory == nullptr || memory->writes();
+    if (writes && dense) {
+        read_weights(at, *teacher);
+    } else if (writes) {
+        merge(*load_model(backend, at).weights, *teacher);
+    }
+    publish();
+    return teacher;
 }
 
 }  // namespace lrd

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "comm/node_memory.hpp"
 #include "model/weights.hpp"
 
 namespace lrd {
@@ -38,6 +39,8 @@ LoadedModel load_model(Backend& backend, const ModelLocation& location);
 LoadedModel load_model(Backend& backend, const std::string& reference);
 
 /// A model as a teacher: merged to dense, whatever its forms are.
-std::unique_ptr<Weights> load_teacher(Backend& backend, const std::string& reference);
+/// With `memory` its tensors stand there: one rank of a node reads them, all ranks of the node call.
+std::unique_ptr<Weights> load_teacher(Backend& backend, const std::string& reference,
+                                      NodeMemory* memory = nullptr);
 
 }  // namespace lrd

@@ -37,6 +37,7 @@ public:
 
 private:
     void open_data();
+    void check_teacher() const;
     void load_teacher();
     void make_students();
     void start_or_resume();
@@ -66,6 +67,7 @@ private:
     std::unique_ptr<TokenFiles> tokens_;
     std::vector<std::unique_ptr<TokenFiles>> eval_tokens_;
     std::unique_ptr<Loader> loader_;
+    std::unique_ptr<NodeMemory> teacher_memory_;
     std::unique_ptr<Weights> teacher_weights_;
     std::unique_ptr<Gpt2> teacher_;
     Students students_;

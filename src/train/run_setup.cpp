@@ -13,6 +13,7 @@
 #include "train/process.hpp"
 #include "train/resolve_config.hpp"
 #include "train/run.hpp"
+#include "train/same_on_all_ranks.hpp"
 
 namespace lrd {
 namespace {
@@ -29,6 +30,13 @@ void warn_of_moving_teacher(const std::string& reference) {
             "cannot be continued; RUN:student@STEP names one that stays",
             reference);
     }
+}
+
+/// Of every rank, to be compared with the others'.
+std::string describe(const Sources& sources, bool reproducible) {
+    return fmt::format("tokens (digest) = {}\nteacher (digest) = {}\ninstruction set = {}\n",
+                       sources.data_digest, sources.teacher_digest,
+                       reproducible ? sources.instruction_set : "any");
 }
 
 void copy_tokenizer(const std::string& tokens, const std::string& run) {
@@ -59,10 +67,16 @@ Run::Run(const Config& config, const std::string& code_version, Backend& backend
     root_first(world_, [&] {
         config_ = resolved(config);
         config_toml_ = to_toml(config_);
-        open_data();
-        load_teacher();
-        make_students();
     });
+    check_same_on_all_ranks(world_, "version = " + code_version_ + "\n" + config_toml_);
+    root_first(world_, [&] {
+        open_data();
+        check_teacher();
+    });
+    load_teacher();
+    sources_.instruction_set = backend_.instruction_set();
+    check_same_on_all_ranks(world_, describe(sources_, config_.run.reproducible));
+    root_first(world_, [&] { make_students(); });
     start_or_resume();
 }
 
@@ -95,15 +109,12 @@ void Run::open_data() {
     }
 }
 
-void Run::load_teacher() {
+void Run::check_teacher() const {
     if (config_.teacher.model.empty()) {
         return;
     }
-    teacher_weights_ = lrd::load_teacher(backend_, config_.teacher.model);
-    sources_.teacher = config_.teacher.model;
-    sources_.teacher_digest = weights_digest(*teacher_weights_);
     warn_of_moving_teacher(config_.teacher.model);
-    const Gpt2Config& teacher = teacher_weights_->config();
+    const Gpt2Config teacher = locate_model(config_.teacher.model).architecture.config;
     if (teacher.V != tokens_->vocabulary()) {
         fail(ExitCode::bad_data,
              "the teacher {} has a vocabulary of {}, the tokens in {} one of {}; "
@@ -114,6 +125,22 @@ void Run::load_teacher() {
         fail(ExitCode::bad_data,
              "data.context = {} is longer than the {} positions of the teacher {}",
              config_.data.context, teacher.T, config_.teacher.model);
+    }
+}
+
+/// One rank of a node reads it; what it read is compared with the other nodes'.
+void Run::load_teacher() {
+    if (config_.teacher.model.empty()) {
+        return;
+    }
+    teacher_memory_ = world_.node_memory(backend_);
+    teacher_weights_ = lrd::load_teacher(backend_, config_.teacher.model, teacher_memory_.get());
+    sources_.teacher = config_.teacher.model;
+    std::string digest = teacher_memory_->writes() ? weights_digest(*teacher_weights_) : "";
+    sources_.teacher_digest = digest;
+    world_.broadcast(digest, 0);
+    if (!teacher_memory_->writes()) {
+        sources_.teacher_digest = digest;
     }
     teacher_ =
         std::make_unique<Gpt2>(*teacher_weights_, "teacher",
@@ -146,8 +173,8 @@ void Run::make_students() {
         return s->loss.settings().kd != 0.0 || s->loss.settings().clone != 0.0;
     });
     Gpt2* const teacher = listens ? teacher_.get() : nullptr;
-    trainer_ =
-        std::make_unique<Trainer>(backend_, world_, config_.train, *loader_, teacher, students_);
+    trainer_ = std::make_unique<Trainer>(backend_, world_, config_.train, *loader_, teacher,
+                                         students_, config_.run.reproducible);
     for (const auto& tokens : eval_tokens_) {
         validations_.push_back(std::make_unique<Validation>(
             world_, trainer_->head(), teacher, students_,
@@ -183,6 +210,12 @@ void Run::check_sources(const Sources& before) const {
     };
     if (before.data_digest != sources_.data_digest) {
         refuse("tokens: data.tokens", before.data_digest, sources_.data_digest);
+    }
+    if (config_.run.reproducible && before.instruction_set != sources_.instruction_set) {
+        fail(ExitCode::usage,
+             "{} is reproducible and was begun with the instruction set \"{}\", this machine has "
+             "\"{}\"; go on where it was begun, or give another --out for a new run",
+             config_.run.out, before.instruction_set, sources_.instruction_set);
     }
     if (before.teacher_digest != sources_.teacher_digest) {
         refuse("weights of the teacher: teacher.model", before.teacher_digest,
@@ -302,6 +335,9 @@ void Run::print_budget() const {
         line(student->optimiser.arena());
     }
     line(trainer_->head().arena());
+    if (const GradientTree* tree = trainer_->tree()) {
+        line(tree->arena());
+    }
     log::info("  {:<34} {:>9.1f} MiB", "together", static_cast<double>(total) / 1048576.0);
     for (const auto& student : students_) {
         log::info("student {}: {} parameters", student->name(), student->weights.trained().count());
