@@ -46,9 +46,7 @@ class Node(Case):
                 self.assertGreater(shared, 0.95 * size, "a rank does not see the shared window")
         print(f"teacher {size / MIB:.0f} MiB; together: 1 rank {totals[1] / MIB:.0f} MiB, "
               f"4 ranks {totals[4] / MIB:.0f} MiB")
-        own = totals[1] - size
-        self.assertLess(totals[4], size + 5 * own)
-        self.assertLess(totals[4], 2 * size + 4 * own - 0.5 * size)
+        self.assertLess(totals[4], 1.5 * size + 4 * (totals[1] - size))
 
     def test_a_teacher_without_shared_memory(self):
         """MPI may have none to give: then every rank has its own, with a warning and the same bits."""
@@ -71,7 +69,7 @@ class Node(Case):
     def test_a_rank_that_fails_in_set_up_ends_all(self):
         """Only rank 1 finds no room, in the middle of what it alone does."""
         config, out = self.config([KD]), self.folder / "run"
-        flags = ("train", config, "--out", out, "--train.global_batch=4096", "--train.micro_batch=2048")
+        flags = ("train", config, "--out", out, "--train.global_batch=16384", "--train.micro_batch=8192")
         result = run(*flags, ":", "-n", 1, "sh", "-c", f'ulimit -v 2000000; exec {LRD} "$@"', "sh", *flags, ranks=1)
         self.expect(result, 71)
         self.assertEqual([s for s in result.sentences() if not s.startswith("lrd: rank 1: ")], [], result)
