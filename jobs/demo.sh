@@ -18,59 +18,13 @@ vocabulary=2048
 students=(lrc-r48 lrc-r16 kd-r48 lm-r48)
 svd_of=(lrc-r48 lrc-r16)  # their step 0 is the teacher's truncated SVD
 mkdir -p $demo/eval
-
-stage_name=
-finish_stage() {
-    [ -z "$stage_name" ] || times+=("$(printf '%-10s %4d s' "$stage_name" $((SECONDS - stage_start)))")
-}
-times=()
-stage() {  # NAME what it does
-    finish_stage
-    stage_name=$1 stage_start=$SECONDS
-    printf '\n[%d:%02d] %s: %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$1" "$2"
-}
-
-quietly() {  # LOG command…: the log is shown only if the command fails
-    local log=$1
-    shift
-    "$@" >"$log" 2>&1 || { tail -n 40 "$log" >&2; echo "demo: failed: $*" >&2; exit 1; }
-}
-
-train() {  # RUN CONFIG [TEACHER]: the same command starts and continues
-    # After a change of CONFIG or TEACHER lrd decides, and refuses with the difference.
-    if grep -qs '"state": "done"' "$1/status.json" && [ "$1/status.json" -nt "$2" ] &&
-        [ "$1/status.json" -nt "${3:-$2}" ]; then
-        echo "done already: $1"
-        return
-    fi
-    "${launcher[@]}" "$lrd" train "$2" --out "$1"
-}
-
-evaluate() {  # FILE RUN MODEL options…: scores MODEL on the test split, once
-    local file=$demo/eval/$1.json
-    if [ ! -s "$file" ] || [ "$2/status.json" -nt "$file" ]; then
-        printf '  %-9s %s\n' "$1" "$3"
-        "$lrd" eval --model "$3" --tokens $demo/tokens --split test --json "${@:4}" >"$file.tmp"
-        mv "$file.tmp" "$file"
-    fi
-}
+work=$demo
+. jobs/stages.sh
 
 stage bootstrap "installs what is missing: compiler, libraries, Python"
 bash cmake/bootstrap.sh --demo
-for python in ${LRD_PYTHON:-} python3 /usr/bin/python3; do
-    if "$python" -c "import numpy, h5py" 2>/dev/null; then break; fi
-done
-export PYTHONDONTWRITEBYTECODE=1
-launcher=(mpirun -n 2)
-if mpirun --version 2>/dev/null | grep -q "Open MPI"; then
-    launcher=(mpirun --oversubscribe --bind-to none -n 2)
-    if [ "$(id -u)" = 0 ]; then  # Open MPI refuses root otherwise; a container has nobody else
-        launcher=(env OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 "${launcher[@]}")
-    fi
-fi
-if [ -t 2 ]; then  # a rank's stderr is a pipe: tell it of the terminal behind
-    export LRD_PROGRESS=bar
-fi
+find_python
+find_launcher 2
 
 stage build "compiles the program lrd, without its tests ($build)"
 [ -f $build/build.ninja ] ||
@@ -94,10 +48,10 @@ else
 fi
 
 stage teacher "trains a small GPT-2 from scratch, on two ranks"
-train $demo/teacher jobs/demo/teacher.toml
+train $demo/teacher jobs/demo/teacher.toml ""
 
 stage students "distils ${#students[@]} students on one pass of the teacher, on two ranks"
-train $demo/students jobs/demo/students.toml $demo/teacher/status.json
+train $demo/students jobs/demo/students.toml $demo/teacher
 
 stage eval "scores all models on text that none has seen"
 evaluate teacher $demo/teacher $demo/teacher
@@ -107,11 +61,7 @@ done
 for name in "${students[@]}"; do
     evaluate "$name" $demo/students "$demo/students:$name" --teacher $demo/teacher
 done
-if [ ! -s $demo/eval/ngram.json ] || [ $demo/tokens -nt $demo/eval/ngram.json ]; then
-    echo "  n-grams   interpolated modified Kneser-Ney, orders 2, 3 and 5"
-    "$python" tests/reference/ngram.py --tokens $demo/tokens --json >$demo/eval/ngram.tmp
-    mv $demo/eval/ngram.tmp $demo/eval/ngram.json
-fi
+evaluate_ngrams
 finish_stage
 
 echo
@@ -131,6 +81,4 @@ three commands to try next
   ${launcher[*]} $lrd train jobs/demo/students.toml --train.steps=2000 --out $demo/longer
 
 END
-printf 'time      '
-printf '%s\n          ' "${times[@]}"
-printf '%-10s %4d s\n' "together" $SECONDS
+print_times

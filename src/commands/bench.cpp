@@ -105,7 +105,8 @@ struct Setup {
     Setup(const BenchOptions& o, Backend& backend, Communicator& world, Gpt2Config config)
         : shape{o.micro_batch, o.context},
           teacher_weights(backend, "teacher", dense_architecture(config), Use::inference),
-          teacher(teacher_weights, "teacher", shape, true),
+          teacher_model(teacher_weights, "teacher", shape, true),
+          teacher(teacher_model),
           tokens(config.V, o.context) {
         std::vector<Initialisation> first_values{{&teacher_weights, "random", 1}};
         for (const std::int64_t rank : o.rank) {
@@ -140,7 +141,8 @@ struct Setup {
 
     BatchShape shape;
     Weights teacher_weights;
-    Gpt2 teacher;
+    Gpt2 teacher_model;
+    OnlineTeacher teacher;
     RandomTokens tokens;
     Students students;
     std::unique_ptr<Trainer> trainer;

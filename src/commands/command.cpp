@@ -9,6 +9,7 @@
 
 #include "commands/bench.hpp"
 #include "commands/eval.hpp"
+#include "commands/generate.hpp"
 #include "commands/inspect.hpp"
 #include "commands/prepare.hpp"
 #include "commands/train.hpp"
@@ -57,6 +58,33 @@ std::vector<Option> options_of(EvalOptions& o) {
         option("", "device", o.device, "where to compute", {.allowed = {"auto", "cpu"}}),
         option("", "threads", o.threads, "per rank; 0 = cores of the node / its ranks",
                {.min = 0, .max = 1024}),
+        option("", "json", o.json, "one JSON value on stdout"),
+    };
+}
+
+std::vector<Option> options_of(GenerateOptions& o) {
+    return {
+        option("", "model", o.model,
+               "RUN, RUN:student, RUN:student@step|@best|@last, or a .h5 model"),
+        option("", "prompt", o.prompt, "text to continue; several: one text each; none: stdin"),
+        option("", "prompt_ids", o.prompt_ids, "ids to continue: 1,2,3; several: one text each"),
+        option("", "lines", o.lines, "every line of stdin is a prompt, not all of it one"),
+        option("", "tokenizer", o.tokenizer, "its folder; none: the model's own"),
+        option("", "max_new", o.max_new, "new tokens of a text at most", not_negative),
+        option("", "temperature", o.sampling.temperature, "0 is greedy", not_negative),
+        option("", "top_k", o.sampling.top_k, "only the k most probable tokens; 0 = all",
+               not_negative),
+        option("", "top_p", o.sampling.top_p,
+               "only the most probable tokens of this share; 1 = all",
+               {.min = 0, .max = 1, .above_min = true}),
+        option("", "seed", o.seed, "of the random numbers", not_negative),
+        option("", "stop_id", o.stop_id, "token that ends a text; -1 = the tokenizer's end-of-text",
+               {.min = -1, .max = 2147483647}),
+        option("", "batch", o.batch, "prompts side by side", positive),
+        option("", "device", o.device, "where to compute", {.allowed = {"auto", "cpu"}}),
+        option("", "threads", o.threads, "0 = cores of the node / its ranks",
+               {.min = 0, .max = 1024}),
+        option("", "precision", o.precision, "of products and activations", {.allowed = {"fp32"}}),
         option("", "json", o.json, "one JSON value on stdout"),
     };
 }
@@ -161,6 +189,16 @@ Runnable parse_eval(const std::vector<std::string>& raw) {
     return [o](Communicator& world) { return eval(*o, world); };
 }
 
+Runnable parse_generate(const std::vector<std::string>& raw) {
+    auto o = std::make_shared<GenerateOptions>();
+    const auto options = options_of(*o);
+    const Arguments arguments = parse_arguments(raw, options, false);
+    set_all(arguments, options);
+    no_positional(arguments);
+    require(o->model, "--model");
+    return [o](Communicator& world) { return generate(*o, world); };
+}
+
 Runnable parse_inspect(const std::vector<std::string>& raw) {
     auto o = std::make_shared<InspectOptions>();
     const auto options = options_of(*o);
@@ -210,6 +248,8 @@ const std::vector<Command>& commands() {
          train_help, parse_train},
         {"eval", "--model MODEL --tokens DIR [--split test] [--teacher MODEL]",
          "scores a model on held-out tokens", help_of<EvalOptions>, parse_eval},
+        {"generate", "--model MODEL (--prompt TEXT | --prompt-ids 1,2,…) [--max-new N]",
+         "continues texts", help_of<GenerateOptions>, parse_generate},
         {"inspect", "PATH", "what is in a file, a folder of tokens or a run",
          help_of<InspectOptions>, parse_inspect},
         {"bench", "[--config gpt2-small --rank 58 --micro-batch 2]",

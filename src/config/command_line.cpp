@@ -43,6 +43,12 @@ const Option* named(const std::vector<Option>& options, const std::string& name)
 std::vector<std::string> normalised(const std::vector<std::string>& arguments,
                                     const std::vector<Option>& options) {
     std::vector<std::string> out;
+    const auto put = [&](const std::string& name, const std::string& value) {
+        out.push_back("--" + name + (value.empty() ? "" : "=" + value));
+        if (value.empty()) {
+            out.emplace_back();
+        }
+    };
     for (std::size_t i = 0; i < arguments.size(); ++i) {
         const std::string& argument = arguments[i];
         if (argument == "--") {
@@ -58,10 +64,7 @@ std::vector<std::string> normalised(const std::vector<std::string>& arguments,
         const std::string name = normal_name(argument.substr(2, end - 2), options);
         if (end < argument.size()) {
             const std::string value = argument.substr(end + 1);
-            out.push_back("--" + name + (value.empty() ? "" : "=" + value));
-            if (value.empty()) {
-                out.emplace_back();
-            }
+            put(name, value);
             continue;
         }
         const Option* option = named(options, name);
@@ -70,7 +73,7 @@ std::vector<std::string> normalised(const std::vector<std::string>& arguments,
         const std::size_t first = i + 1;
         while (std::holds_alternative<std::vector<std::string>>(like) && option->section.empty() &&
                i + 1 < arguments.size() && !arguments[i + 1].starts_with("--")) {
-            out.push_back("--" + name + "=" + arguments[++i]);
+            put(name, arguments[++i]);
         }
         if (i + 1 == first) {
             out.push_back("--" + name + (is_switch ? "=true" : ""));

@@ -39,7 +39,6 @@ private:
             return std::hash<std::string_view>{}(s);
         }
     };
-    Pretokenizer pretokenizer_;
     std::unordered_map<std::string, std::int64_t, Hash, std::equal_to<>> pieces_;
 };
 

@@ -1,75 +1,100 @@
 // SPDX-License-Identifier: MIT
-#define PCRE2_CODE_UNIT_WIDTH 8
+// GPT-2's pattern (openai/gpt-2, encoder.py) as a scanner:
+//   's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
 #include "data/pretokenizer.hpp"
 
-#include <pcre2.h>
-
-#include <array>
-
-#include "core/check.hpp"
+#include "data/character_class.hpp"
+#include "data/utf8.hpp"
 
 namespace lrd {
 
 namespace {
 
-// GPT-2's pattern (openai/gpt-2, encoder.py):
-//   's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
-// with \s spelled out as Unicode's White_Space: PCRE2's own \s also holds U+180E, Python's not.
-#define LRD_SPACE R"(\p{Z}\t-\r\x{85})"
-constexpr const char* split_pattern =
-    R"('(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^)" LRD_SPACE R"(\p{L}\p{N}]+|[)" LRD_SPACE
-    R"(]+(?![^)" LRD_SPACE R"(])|[)" LRD_SPACE R"(]+)";
-#undef LRD_SPACE
+struct Kind {
+    CharacterClass kind;
+    std::size_t bytes;
+};
 
-std::string message_of(int code) {
-    std::array<PCRE2_UCHAR, 256> text{};
-    pcre2_get_error_message(code, text.data(), text.size());
-    return reinterpret_cast<const char*>(text.data());
+Kind kind_at(std::string_view text, std::size_t at) {
+    static const ClassPage& ascii = class_page(0);
+    const auto byte = static_cast<unsigned char>(text[at]);
+    if (byte < 0x80) {
+        return {ascii[byte], 1};
+    }
+    const Character character = character_at(text, at);
+    return {class_of(character.code_point), character.bytes};
+}
+
+/// The end of the characters of class `kind` from `at` on.
+std::size_t run_end(std::string_view text, std::size_t at, CharacterClass kind) {
+    while (at < text.size()) {
+        const Kind next = kind_at(text, at);
+        if (next.kind != kind) {
+            break;
+        }
+        at += next.bytes;
+    }
+    return at;
+}
+
+/// Bytes of 's, 't, 're, 've, 'm, 'll or 'd at `at`, where an apostrophe stands; 0 if there is none.
+std::size_t contraction(std::string_view text, std::size_t at) {
+    const std::string_view rest = text.substr(at + 1, 2);
+    if (rest == "re" || rest == "ve" || rest == "ll") {
+        return 3;
+    }
+    const char first = rest.empty() ? '\0' : rest[0];
+    return first == 's' || first == 't' || first == 'm' || first == 'd' ? 2 : 0;
+}
+
+std::size_t character_before(std::string_view text, std::size_t at) {
+    do {
+        --at;
+    } while (at > 0 && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80);
+    return at;
 }
 
 }  // namespace
 
-struct Pretokenizer::Pattern {
-    pcre2_code* code = nullptr;
-    pcre2_match_data* match = nullptr;
-    bool jit = false;
-
-    ~Pattern() {
-        pcre2_match_data_free(match);
-        pcre2_code_free(code);
+std::size_t piece_end(std::string_view text, std::size_t at) {
+    if (text[at] == '\'') {
+        if (const std::size_t bytes = contraction(text, at)) {
+            return at + bytes;
+        }
     }
-};
-
-Pretokenizer::Pretokenizer() : pattern_(std::make_unique<Pattern>()) {
-    int error = 0;
-    PCRE2_SIZE offset = 0;
-    pattern_->code =
-        pcre2_compile(reinterpret_cast<PCRE2_SPTR>(split_pattern), PCRE2_ZERO_TERMINATED,
-                      PCRE2_UTF | PCRE2_UCP, &error, &offset, nullptr);
-    LRD_CHECK(pattern_->code != nullptr, "split pattern, at {}: {}", offset, message_of(error));
-    // Without JIT support in the library the interpreter gives the same pieces, only slower.
-    pattern_->jit = pcre2_jit_compile(pattern_->code, PCRE2_JIT_COMPLETE) == 0;
-    pattern_->match = pcre2_match_data_create_from_pattern(pattern_->code, nullptr);
-    LRD_CHECK(pattern_->match != nullptr, "no memory for a match of the split pattern");
+    // " ?": one blank may lead what is not blank.
+    const std::size_t start = at + (text[at] == ' ' && at + 1 < text.size() ? 1 : 0);
+    const CharacterClass kind = kind_at(text, start).kind;
+    if (kind != CharacterClass::blank) {
+        return run_end(text, start, kind);
+    }
+    const std::size_t end = run_end(text, at, kind);
+    if (end == text.size()) {
+        return end;
+    }
+    // Of several blanks the last one is left to the word that follows.
+    const std::size_t last = character_before(text, end);
+    return last > at ? last : end;
 }
 
-Pretokenizer::~Pretokenizer() = default;
-
-std::size_t Pretokenizer::piece_end(std::string_view text, std::size_t at) {
-    const auto subject = reinterpret_cast<PCRE2_SPTR>(text.data());
-    int rc = PCRE2_ERROR_JIT_STACKLIMIT;
-    if (pattern_->jit) {
-        rc = pcre2_jit_match(pattern_->code, subject, text.size(), at, 0, pattern_->match, nullptr);
+// A blank after what is none, or a change between letters, numbers and the rest: no piece goes
+// across, and none before it looks farther. An apostrophe may belong to the letters after it.
+std::size_t last_certain_border(std::string_view text) {
+    if (text.empty()) {
+        return 0;
     }
-    if (rc == PCRE2_ERROR_JIT_STACKLIMIT) {
-        rc = pcre2_match(pattern_->code, subject, text.size(), at,
-                         PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, pattern_->match, nullptr);
+    std::size_t border = character_before(text, text.size());
+    for (CharacterClass next = kind_at(text, border).kind; border > 0;) {
+        const std::size_t before = character_before(text, border);
+        const CharacterClass kind = kind_at(text, before).kind;
+        const bool contracted = text[before] == '\'' && next == CharacterClass::letter;
+        if (kind != CharacterClass::blank && kind != next && !contracted) {
+            return border;
+        }
+        border = before;
+        next = kind;
     }
-    LRD_CHECK(rc > 0, "split pattern at byte {}: {}", at, message_of(rc));
-    const PCRE2_SIZE* range = pcre2_get_ovector_pointer(pattern_->match);
-    LRD_CHECK(range[0] == at && range[1] > at, "split pattern skipped bytes {} to {}", at,
-              range[0]);
-    return range[1];
+    return 0;
 }
 
 }  // namespace lrd

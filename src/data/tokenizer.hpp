@@ -8,30 +8,24 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
-#include "data/pretokenizer.hpp"
+#include "data/merge_ranks.hpp"
+#include "data/piece_cache.hpp"
 
 namespace lrd {
 
 class Tokenizer {
 public:
-    struct Merge {
-        std::int32_t left, right, merged;
-    };
-    struct Rule {
-        std::int32_t rank, merged;  // the rule of the lowest rank is applied first
-    };
-
     /// `tokens`: the bytes of each id; `merges`: in order of rank. The caller has checked them.
     Tokenizer(std::vector<std::string> tokens, std::vector<Merge> merges, std::int32_t end_of_text);
 
-    /// Reads DIR/vocab.json and DIR/merges.txt in GPT-2's text form. Throws Error(missing_input) or
-    /// Error(bad_data): the 256 bytes and the end-of-text token must be there, ids dense from 0,
-    /// merges of known tokens.
+    /// Reads DIR/vocab.json and DIR/merges.txt in GPT-2's text form, or the same under OpenAI's
+    /// names, encoder.json and vocab.bpe. Throws Error(missing_input) or Error(bad_data): the 256
+    /// bytes and the end-of-text token (of any id) must be there, ids dense from 0, merges of known
+    /// tokens, nothing twice.
     static Tokenizer load(const std::filesystem::path& dir);
-    /// Writes the two files into `dir`, which exists; same tokenizer, same bytes.
+    /// Writes vocab.json and merges.txt into `dir`, which exists; same tokenizer, same bytes.
     void save(const std::filesystem::path& dir) const;
 
     std::int32_t vocab_size() const { return static_cast<std::int32_t>(tokens_.size()); }
@@ -44,17 +38,12 @@ public:
         return tokens_[static_cast<std::size_t>(id)];
     }
     std::int32_t id_of_byte(unsigned char byte) const { return byte_ids_[byte]; }
-    /// What the pair (left, right) merges to, or null.
-    const Rule* rule(std::int32_t left, std::int32_t right) const {
-        const auto found = rules_.find(key(left, right));
-        return found == rules_.end() ? nullptr : &found->second;
-    }
+    /// The place of (left, right) in the merges, of which the first is applied first, or
+    /// MergeRanks::none.
+    std::int32_t rank(std::int32_t left, std::int32_t right) const { return ranks_(left, right); }
+    const Merge& merge(std::int32_t rank) const { return merges_[static_cast<std::size_t>(rank)]; }
 
 private:
-    static std::uint64_t key(std::int32_t left, std::int32_t right) {
-        return (std::uint64_t{static_cast<std::uint32_t>(left)} << 32) |
-               static_cast<std::uint32_t>(right);
-    }
     std::string vocab_text() const;
     std::string merges_text() const;
 
@@ -62,10 +51,10 @@ private:
     std::vector<Merge> merges_;
     std::int32_t end_of_text_;
     std::int32_t byte_ids_[256];
-    std::unordered_map<std::uint64_t, Rule> rules_;
+    MergeRanks ranks_;
 };
 
-/// Encodes text; keeps the ids of pieces it has met. One object per thread.
+/// Encodes text. One object per thread: it keeps the ids of pieces it has met, in 4 MiB.
 class Encoder {
 public:
     explicit Encoder(const Tokenizer& tokenizer) : tokenizer_(&tokenizer) {}
@@ -74,18 +63,11 @@ public:
     void encode(std::string_view text, std::vector<std::int32_t>& ids);
 
 private:
-    struct Hash {
-        using is_transparent = void;
-        std::size_t operator()(std::string_view s) const {
-            return std::hash<std::string_view>{}(s);
-        }
-    };
     void merge_short(std::string_view piece, std::vector<std::int32_t>& ids) const;
     void merge_long(std::string_view piece, std::vector<std::int32_t>& ids) const;
 
     const Tokenizer* tokenizer_;
-    Pretokenizer pretokenizer_;
-    std::unordered_map<std::string, std::vector<std::int32_t>, Hash, std::equal_to<>> cache_;
+    PieceCache cache_;
 };
 
 }  // namespace lrd

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// vocab.json and merges.txt in GPT-2's text form: every byte is one printable character, so that
+// A tokenizer's two files in GPT-2's text form: every byte is one printable character, so that
 // tokens are words without blanks.
 #include <algorithm>
 #include <array>
@@ -16,8 +16,13 @@ namespace lrd {
 
 namespace {
 
-constexpr const char* vocab_file = "vocab.json";
-constexpr const char* merges_file = "merges.txt";
+struct FileNames {
+    const char *vocab, *merges;
+};
+constexpr FileNames our_names = {"vocab.json", "merges.txt"};  // and Hugging Face's
+constexpr FileNames openai_names = {"encoder.json", "vocab.bpe"};
+
+constexpr std::size_t longest_quote = 120;  // bytes of a wrong line in an error
 constexpr const char* end_of_text_name = "<|endoftext|>";
 
 // openai/gpt-2, encoder.py, bytes_to_unicode(): printable Latin-1 stands for itself, the others are
@@ -121,9 +126,20 @@ Ids ids_of(const std::vector<std::string>& tokens, std::int32_t end_of_text,
     return ids;
 }
 
-std::vector<Tokenizer::Merge> read_merges(const std::string& path, const Ids& ids) {
+/// The pair of files that `dir` holds; ours where it holds both.
+FileNames names_in(const std::filesystem::path& dir) {
+    for (const FileNames names : {our_names, openai_names}) {
+        if (std::filesystem::exists(dir / names.vocab)) {
+            return names;
+        }
+    }
+    fail(ExitCode::missing_input, "{}: no tokenizer here; it needs {} and {}, or {} and {}",
+         dir.string(), our_names.vocab, our_names.merges, openai_names.vocab, openai_names.merges);
+}
+
+std::vector<Merge> read_merges(const std::string& path, const char* vocab_name, const Ids& ids) {
     const std::string text = read_text(path);
-    std::vector<Tokenizer::Merge> merges;
+    std::vector<Merge> merges;
     std::unordered_map<std::uint64_t, int> first_line;
     int number = 0;
     for (std::size_t at = 0; at < text.size();) {
@@ -144,7 +160,7 @@ std::vector<Tokenizer::Merge> read_merges(const std::string& path, const Ids& id
             !from_text(line.substr(blank + 1), right)) {
             fail(ExitCode::bad_data,
                  "{}:{}: expected two tokens with a blank between, found \"{}\"", path, number,
-                 line);
+                 line.substr(0, longest_quote));
         }
         const auto l = ids.find(left);
         const auto r = ids.find(right);
@@ -153,7 +169,7 @@ std::vector<Tokenizer::Merge> read_merges(const std::string& path, const Ids& id
             fail(ExitCode::bad_data,
                  "{}:{}: \"{}\" merges tokens, or to a token, that {} does not "
                  "list; the two files have to come from the same tokenizer",
-                 path, number, line, vocab_file);
+                 path, number, line.substr(0, longest_quote), vocab_name);
         }
         const std::uint64_t pair = (std::uint64_t{static_cast<std::uint32_t>(l->second)} << 32) |
                                    static_cast<std::uint32_t>(r->second);
@@ -170,12 +186,12 @@ std::vector<Tokenizer::Merge> read_merges(const std::string& path, const Ids& id
 }  // namespace
 
 Tokenizer Tokenizer::load(const std::filesystem::path& dir) {
-    const std::string vocab_path = (dir / vocab_file).string();
-    const std::string merges_path = (dir / merges_file).string();
+    const FileNames names = names_in(dir);
+    const std::string vocab_path = (dir / names.vocab).string();
     std::int32_t end_of_text = -1;
     std::vector<std::string> tokens = read_vocab(vocab_path, end_of_text);
     const Ids ids = ids_of(tokens, end_of_text, vocab_path);
-    std::vector<Merge> merges = read_merges(merges_path, ids);
+    std::vector<Merge> merges = read_merges((dir / names.merges).string(), names.vocab, ids);
     return Tokenizer(std::move(tokens), std::move(merges), end_of_text);
 }
 
@@ -197,8 +213,8 @@ std::string Tokenizer::merges_text() const {
 }
 
 void Tokenizer::save(const std::filesystem::path& dir) const {
-    write_text_and_fsync((dir / vocab_file).string(), vocab_text());
-    write_text_and_fsync((dir / merges_file).string(), merges_text());
+    write_text_and_fsync((dir / our_names.vocab).string(), vocab_text());
+    write_text_and_fsync((dir / our_names.merges).string(), merges_text());
 }
 
 std::string Tokenizer::sha256() const { return lrd::sha256(vocab_text() + merges_text()); }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "data/utf8.hpp"
 
-#include <string_view>
+#include <algorithm>
+#include <utility>
 
 namespace lrd {
 
@@ -10,6 +11,7 @@ namespace {
 struct Sequence {
     std::size_t length;  // bytes to step over, at least 1
     bool valid;
+    bool cut = false;  // by the end of the text
 };
 
 // Table 3-7 of the Unicode Standard: the lead byte fixes the length and the range of the second
@@ -36,7 +38,10 @@ Sequence sequence_at(std::string_view text, std::size_t at) {
         high = 0x8F;
     }
     for (std::size_t i = 1; i < length; ++i) {
-        if (at + i == text.size() || byte(at + i) < low || byte(at + i) > high) {
+        if (at + i == text.size()) {
+            return {i, false, true};
+        }
+        if (byte(at + i) < low || byte(at + i) > high) {
             return {i, false};
         }
         low = 0x80;
@@ -73,6 +78,33 @@ std::int64_t replace_invalid_utf8(std::string& text) {
     }
     text = std::move(clean);
     return replaced;
+}
+
+std::size_t whole_characters(std::string_view text) {
+    // A lead byte starts a sequence whatever stands before it.
+    const std::size_t farthest = text.size() - std::min<std::size_t>(text.size(), 3);
+    for (std::size_t at = text.size(); at-- > farthest;) {
+        if (static_cast<unsigned char>(text[at]) >= 0xC0) {
+            return sequence_at(text, at).cut ? at : text.size();
+        }
+    }
+    return text.size();
+}
+
+std::string Utf8Stream::push(std::string_view bytes) {
+    std::string text = std::exchange(unfinished_, {});
+    text += bytes;
+    const std::size_t whole = whole_characters(text);
+    unfinished_ = text.substr(whole);
+    text.resize(whole);
+    replaced_ += replace_invalid_utf8(text);
+    return text;
+}
+
+std::string Utf8Stream::finish() {
+    std::string text = std::exchange(unfinished_, {});
+    replaced_ += replace_invalid_utf8(text);
+    return text;
 }
 
 void append_utf8(std::string& text, std::uint32_t c) {

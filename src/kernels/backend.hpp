@@ -125,6 +125,14 @@ public:
     void attention_backward(const View& d_qkv, const View& d_y, const View& y, const View& lse,
                             const View& qkv, AttentionShape shape);
 
+    // ---- generation: keys and values of the tokens so far, cache_k and cache_v (B, Tmax, H·D)
+    /// Those of B sequences of T tokens, qkv (N, 3·H·D), become positions 0…T−1 of the caches.
+    void store_kv(const View& cache_k, const View& cache_v, const View& qkv, AttentionShape shape);
+    /// One new token per sequence, qkv (B, 3·H·D): its k and v become position lengths[b], and
+    /// y (B, H·D) is its attention to positions 0…lengths[b]. lengths (B) i32 in [0, Tmax).
+    void attention_decode(const View& y, const View& cache_k, const View& cache_v, const View& qkv,
+                          const View& lengths, std::int64_t H);
+
     // ---- losses
     void head_loss(const HeadLoss& args);
     void argmax_rows(const View& best, const View& z);  // (R) i32 = first largest of (R, V)
@@ -171,6 +179,10 @@ protected:
                               AttentionShape shape) = 0;
     virtual void do_attention_backward(const View& d_qkv, const View& d_y, const View& y,
                                        const View& lse, const View& qkv, AttentionShape shape) = 0;
+    virtual void do_store_kv(const View& cache_k, const View& cache_v, const View& qkv,
+                             AttentionShape shape) = 0;
+    virtual void do_attention_decode(const View& y, const View& cache_k, const View& cache_v,
+                                     const View& qkv, const View& lengths, std::int64_t H) = 0;
     virtual void do_head_loss(const HeadLoss& args) = 0;
     virtual void do_argmax_rows(const View& best, const View& z) = 0;
     virtual void do_clone_loss(const CloneLoss& args) = 0;

@@ -42,6 +42,8 @@ constexpr std::array rules{
     Rule{"layernorm_backward", f32},
     Rule{"attention", f32},
     Rule{"attention_backward", f32},
+    Rule{"store_kv", f32},
+    Rule{"attention_decode", f32},
     Rule{"head_loss", f32},
     Rule{"argmax_rows", f32},
     Rule{"clone_loss", f32},

@@ -6,8 +6,15 @@
 #include "core/check.hpp"
 
 namespace lrd {
+namespace {
 
-DistillLoss::DistillLoss(Gpt2& student, Gpt2* teacher, const std::string& name,
+// Taps in the order of their sums: layer by layer.
+std::int64_t layer_of(std::size_t tap) { return static_cast<std::int64_t>(tap) / taps_per_layer; }
+Tap tap_of(std::size_t tap) { return static_cast<Tap>(static_cast<int>(tap) % taps_per_layer); }
+
+}  // namespace
+
+DistillLoss::DistillLoss(Gpt2& student, Teacher* teacher, const std::string& name,
                          LossSettings settings, std::int64_t max_rows)
     : student_(student),
       teacher_(teacher),
@@ -63,11 +70,9 @@ double DistillLoss::tap_factor(std::size_t tap) const {
 
 CloneLoss DistillLoss::clone_call(std::size_t tap) const {
     const auto at = static_cast<std::int64_t>(2 + tap);
-    const auto layer = static_cast<std::int64_t>(tap) / taps_per_layer;
-    const auto which = static_cast<Tap>(static_cast<int>(tap) % taps_per_layer);
     return {.sum = sums_.slice(at, at + 1),
-            .s = student_.tap(layer, which),
-            .t = teacher_->tap(layer, which),
+            .s = student_.tap(layer_of(tap), tap_of(tap)),
+            .t = teacher_->tap(layer_of(tap), tap_of(tap)),
             .T = student_.batch().T,
             .skip_first = settings_.clone_skip_first};
 }
@@ -77,11 +82,19 @@ void DistillLoss::add_clone_value() {
         return;
     }
     for (std::size_t tap = 0; tap + 2 < sums_host_.size(); ++tap) {
-        backend_.clone_loss(clone_call(tap));
+        if (compares(tap)) {
+            backend_.clone_loss(clone_call(tap));
+        }
     }
 }
 
-bool DistillLoss::wants(std::int64_t, Tap) const { return settings_.clone != 0.0; }
+bool DistillLoss::compares(std::size_t tap) const {
+    return teacher_->has_tap(layer_of(tap), tap_of(tap));
+}
+
+bool DistillLoss::wants(std::int64_t layer, Tap tap) const {
+    return settings_.clone != 0.0 && teacher_->has_tap(layer, tap);
+}
 
 // d/ds of λ·factor·|s − t|² is 2 λ·factor·(s − t).
 void DistillLoss::add(std::int64_t layer, Tap tap, const View& d_value, const View& value) {
@@ -106,8 +119,10 @@ LossTerms DistillLoss::terms(const double* sums) const {
     if (settings_.clone != 0.0) {
         t.clone = 0.0;
         for (std::size_t tap = 0; tap < taps; ++tap) {
-            t.clone_tap[tap] = sums[2 + tap] * tap_factor(tap);
-            t.clone += t.clone_tap[tap];
+            if (compares(tap)) {
+                t.clone_tap[tap] = sums[2 + tap] * tap_factor(tap);
+                t.clone += t.clone_tap[tap];
+            }
         }
         t.loss += settings_.clone * t.clone;
     }

@@ -16,14 +16,15 @@ struct LossTerms {
     std::vector<double> clone_tap;  // (L · taps_per_layer), reduced as `clone`, without λ
 };
 
-/// w_kd·τ²KL + w_lm·CE + λ·Σ_l [ |h_t−h_s|² + |a_t−a_s|² ] of one student (paper eq. 2–4).
+/// w_kd·τ²KL + w_lm·CE + λ·Σ_l [ |h_t−h_s|² + |a_t−a_s|² ] of one student (paper eq. 2–4); the sum
+/// is over the taps that the teacher has.
 /// Clone reduction of a tap, over the R rows that count and C columns:
 ///   mean: Σ|·|²/(R·C)    sum: Σ|·|²/R (eq. 4 as printed)    relative: Σ|·|²/(R·tr Cov of the
 /// teacher's tap), with tr Cov measured once (set_tap_variance).
 class DistillLoss : public TapGradient {
 public:
     /// teacher may be null: then only the LM term exists (other weights must be 0).
-    DistillLoss(Gpt2& student, Gpt2* teacher, const std::string& name, LossSettings settings,
+    DistillLoss(Gpt2& student, Teacher* teacher, const std::string& name, LossSettings settings,
                 std::int64_t max_rows);
 
     const LossSettings& settings() const { return settings_; }
@@ -52,9 +53,10 @@ private:
     double tap_factor(std::size_t tap) const;  // what multiplies a tap's Σ|·|²
     CloneLoss clone_call(std::size_t tap) const;
     std::size_t index(std::int64_t layer, Tap tap) const;
+    bool compares(std::size_t tap) const;  // the teacher has it
 
     Gpt2& student_;
-    Gpt2* teacher_;
+    Teacher* teacher_;
     LossSettings settings_;
     Backend& backend_;
     std::int64_t rows_ = 0, clone_rows_ = 0;  // clone_rows_: without first positions if skipped

@@ -26,7 +26,7 @@ HeadPass::HeadPass(Backend& backend, std::int64_t vocabulary, std::int64_t max_r
     }
 }
 
-void HeadPass::run(Gpt2* teacher, std::span<const HeadTerm> students, const View& labels,
+void HeadPass::run(Teacher* teacher, std::span<const HeadTerm> students, const View& labels,
                    float scale, bool gradient, const View& teacher_top1) {
     const std::int64_t rows = labels.dim(0);
     for (std::int64_t begin = 0; begin < rows; begin += block_rows_) {

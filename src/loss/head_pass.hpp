@@ -6,7 +6,7 @@
 #include <span>
 #include <string>
 
-#include "model/gpt2.hpp"
+#include "loss/teacher.hpp"
 
 namespace lrd {
 
@@ -25,10 +25,11 @@ public:
     /// Buffers for blocks of logits over V tokens; two of them with a teacher.
     HeadPass(Backend& backend, std::int64_t vocabulary, std::int64_t max_rows, bool with_teacher);
 
-    /// Losses of every student for the batch that its model (and the teacher's) has forwarded.
+    /// Losses of every student for the batch that its model has forwarded
+    /// and that the teacher has at hand.
     /// With `gradient`: d_hidden of each model out, gradients of its head +=, both times `scale`.
     /// labels (N) i32; teacher_top1 (N) i32 out, or none.
-    void run(Gpt2* teacher, std::span<const HeadTerm> students, const View& labels, float scale,
+    void run(Teacher* teacher, std::span<const HeadTerm> students, const View& labels, float scale,
              bool gradient, const View& teacher_top1 = {});
 
     std::int64_t block_rows() const { return block_rows_; }

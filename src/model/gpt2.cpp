@@ -14,13 +14,14 @@ Gpt2::Gpt2(Weights& weights, const std::string& name, BatchShape capacity, bool 
 // x = E[ids] + positions; then per block (pre-LayerNorm GPT-2):
 //   a = attn(ln_1(h)) ; h_mid = h + a ; h' = h_mid + mlp(ln_2(h_mid))
 // A block leaves h_mid and mlp; the next LayerNorm adds them while it normalises.
-void Gpt2::forward(const View& ids, BatchShape batch) {
+void Gpt2::forward(const View& ids, BatchShape batch, AttentionStep* step) {
     LRD_CHECK(batch.rows() <= memory_.capacity.rows() && batch.T <= config().T,
               "batch {} × {} does not fit", batch.B, batch.T);
     batch_ = batch;
+    step_ = step;
     const View x = rows(memory_.embedded);
     weights_.embedding().forward(backend_, x, ids, rows(memory_.kept_embed));
-    backend_.add_positions(x, weights_.positions().slice(0, batch.T));
+    add_positions(x);
     block_forward(0, x, {});
     for (std::int64_t l = 1; l < config().L; ++l) {
         const BlockActivations& below = memory_.blocks[static_cast<std::size_t>(l - 1)];
@@ -53,7 +54,7 @@ void Gpt2::block_forward(std::int64_t l, const View& x, const View& residual) {
                         .beta = ln_1.beta});
     weights_.form(l, Linear::c_attn)
         .forward(backend_, rows(b.qkv), rows(b.ln_1), rows(b.kept_attn));
-    backend_.attention(rows(b.att), lse(b), rows(b.qkv), attention_shape());
+    attend(l, b);
     weights_.form(l, Linear::attn_c_proj)
         .forward(backend_, rows(b.a), rows(b.att), rows(b.kept_proj));
     backend_.layernorm({.y = rows(b.ln_2),
@@ -68,6 +69,22 @@ void Gpt2::block_forward(std::int64_t l, const View& x, const View& residual) {
     backend_.gelu(rows(b.gelu), rows(b.fc));
     weights_.form(l, Linear::mlp_c_proj)
         .forward(backend_, rows(b.mlp), rows(b.gelu), rows(b.kept_mlp));
+}
+
+void Gpt2::add_positions(const View& x) {
+    if (step_ != nullptr) {
+        step_->add_positions(x);
+    } else {
+        backend_.add_positions(x, weights_.positions().slice(0, batch_.T));
+    }
+}
+
+void Gpt2::attend(std::int64_t l, const BlockActivations& b) {
+    if (step_ != nullptr) {
+        step_->attend(l, rows(b.att), lse(b), rows(b.qkv));
+    } else {
+        backend_.attention(rows(b.att), lse(b), rows(b.qkv), attention_shape());
+    }
 }
 
 void Gpt2::backward(const View& ids, TapGradient* taps,

@@ -19,6 +19,16 @@ public:
     virtual void add(std::int64_t layer, Tap tap, const View& d_value, const View& value) = 0;
 };
 
+/// The two places of a forward pass that know where tokens stand. Without one, every sequence of
+/// the batch is whole and starts at position 0; a decoder (decoder.hpp) brings its cache.
+class AttentionStep {
+public:
+    virtual ~AttentionStep() = default;
+    virtual void add_positions(const View& x) = 0;  // (N, C) +=
+    /// y (N, H·D) and, if it likes, lse (B, H, T) from qkv (N, 3·H·D).
+    virtual void attend(std::int64_t layer, const View& y, const View& lse, const View& qkv) = 0;
+};
+
 class Gpt2 {
 public:
     /// `capacity` bounds the batches. `keep_taps`: tap() is valid after forward (always so in
@@ -29,8 +39,8 @@ public:
     const Gpt2Config& config() const { return weights_.config(); }
     const Arena& arena() const { return memory_.arena; }
 
-    /// ids: (B·T) i32, on the device.
-    void forward(const View& ids, BatchShape batch);
+    /// ids: (B·T) i32, on the device. `step`: inference only.
+    void forward(const View& ids, BatchShape batch, AttentionStep* step = nullptr);
     /// Needs d_hidden() of every row; gradients of the materialised tensors +=. `layer_done` hears
     /// of each layer, from the last to the first, when the gradients of its linears are complete.
     void backward(const View& ids, TapGradient* taps,
@@ -47,6 +57,8 @@ public:
 
 private:
     void block_forward(std::int64_t layer, const View& x, const View& residual);
+    void add_positions(const View& x);
+    void attend(std::int64_t layer, const BlockActivations& block);
     void block_backward(std::int64_t layer, TapGradient* taps);
     View rows(const View& x) const { return x ? x.slice(0, batch_.rows()) : x; }
     View d_kept_like(const View& kept) const;       // scratch of the same shape
@@ -57,6 +69,7 @@ private:
     Backend& backend_;
     Activations memory_;
     BatchShape batch_;
+    AttentionStep* step_ = nullptr;  // of the forward pass that runs
 };
 
 }  // namespace lrd

@@ -2,6 +2,7 @@
 #include "train/evaluate.hpp"
 
 #include <algorithm>
+#include <optional>
 
 namespace lrd {
 namespace {
@@ -52,6 +53,10 @@ EvalSums evaluate(Communicator& world, Gpt2& model, Gpt2* teacher, EvalWindows& 
     const View teacher_top1 = arena.region("teacher top1", DType::i32, {n});
     const View unused = arena.region("sums", DType::f32, {2});
     RowResults rows(static_cast<std::size_t>(n));
+    std::optional<OnlineTeacher> beside;
+    if (teacher != nullptr) {
+        beside.emplace(*teacher);
+    }
     EvalSums sums;
     const Share share = share_of(windows.batches(), world.rank(), world.size());
     log::Progress progress("eval", static_cast<double>(share.last - share.first));
@@ -75,7 +80,7 @@ EvalSums evaluate(Communicator& world, Gpt2& model, Gpt2* teacher, EvalWindows& 
                             .lm_sum = unused.slice(1, 2),
                             .top1 = part(top1)};
         backend.zero(unused);
-        head.run(teacher, {&term, 1}, part(labels), 1.0F, false,
+        head.run(beside ? &*beside : nullptr, {&term, 1}, part(labels), 1.0F, false,
                  teacher != nullptr ? part(teacher_top1) : View{});
         backend.download(rows.kl.data(), part(kl));
         backend.download(rows.nll.data(), part(nll));
@@ -93,7 +98,7 @@ EvalSums evaluate(Communicator& world, Gpt2& model, Gpt2* teacher, EvalWindows& 
     return {all[0], all[1], all[2], all[3], all[4]};
 }
 
-Validation::Validation(Communicator& world, HeadPass& head, Gpt2* teacher, Students& students,
+Validation::Validation(Communicator& world, HeadPass& head, Teacher* teacher, Students& students,
                        EvalWindows windows, BatchShape capacity)
     : backend_(students.front()->weights.backend()),
       head_(head),
@@ -121,7 +126,7 @@ const std::vector<LossTerms>& Validation::run() {
         backend_.upload(ids, batch.ids.data());
         backend_.upload(labels, batch.labels.data());
         if (teacher_ != nullptr) {
-            teacher_->forward(ids, shape);
+            teacher_->run(ids, shape, {});  // no windows of the training data
         }
         for (std::size_t k = 0; k < students_.size(); ++k) {
             students_[k]->model.forward(ids, shape);

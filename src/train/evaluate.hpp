@@ -30,7 +30,7 @@ EvalSums evaluate(Communicator& world, Gpt2& model, Gpt2* teacher, EvalWindows& 
 class Validation {
 public:
     /// Shares `head` with the trainer; `windows` and models must outlive this.
-    Validation(Communicator& world, HeadPass& head, Gpt2* teacher, Students& students,
+    Validation(Communicator& world, HeadPass& head, Teacher* teacher, Students& students,
                EvalWindows windows, BatchShape capacity);
 
     const std::vector<LossTerms>& run();  ///< materialises; one entry per student
@@ -38,7 +38,7 @@ public:
 private:
     Backend& backend_;
     HeadPass& head_;
-    Gpt2* teacher_;
+    Teacher* teacher_;
     Students& students_;
     EvalWindows windows_;
     Share mine_;       // of the batches

@@ -69,7 +69,8 @@ private:
     std::unique_ptr<Loader> loader_;
     std::unique_ptr<NodeMemory> teacher_memory_;
     std::unique_ptr<Weights> teacher_weights_;
-    std::unique_ptr<Gpt2> teacher_;
+    std::unique_ptr<Gpt2> teacher_model_;
+    std::unique_ptr<Teacher> teacher_;
     Students students_;
     std::unique_ptr<Trainer> trainer_;
     std::vector<std::unique_ptr<Validation>> validations_;

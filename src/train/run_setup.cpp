@@ -20,18 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A teacher's best model may change while its run goes on; this run could then not be continued.
-void warn_of_moving_teacher(const std::string& reference) {
-    const std::string status = locate_model(reference).run + "/status.json";
-    if (fs::exists(status) &&
-        Json::parse(read_text(status), status).at("state").as_string() == "running") {
-        log::warning(
-            "the teacher {} is of a run that is not done; if its model changes, this run "
-            "cannot be continued; RUN:student@STEP names one that stays",
-            reference);
-    }
-}
-
 /// Of every rank, to be compared with the others'.
 std::string describe(const Sources& sources, bool reproducible) {
     return fmt::format("tokens (digest) = {}\nteacher (digest) = {}\ninstruction set = {}\n",
@@ -109,44 +97,6 @@ void Run::open_data() {
     }
 }
 
-void Run::check_teacher() const {
-    if (config_.teacher.model.empty()) {
-        return;
-    }
-    warn_of_moving_teacher(config_.teacher.model);
-    const Gpt2Config teacher = locate_model(config_.teacher.model).architecture.config;
-    if (teacher.V != tokens_->vocabulary()) {
-        fail(ExitCode::bad_data,
-             "the teacher {} has a vocabulary of {}, the tokens in {} one of {}; "
-             "prepare them with the teacher's tokenizer",
-             config_.teacher.model, teacher.V, config_.data.tokens, tokens_->vocabulary());
-    }
-    if (config_.data.context > teacher.T) {
-        fail(ExitCode::bad_data,
-             "data.context = {} is longer than the {} positions of the teacher {}",
-             config_.data.context, teacher.T, config_.teacher.model);
-    }
-}
-
-/// One rank of a node reads it; what it read is compared with the other nodes'.
-void Run::load_teacher() {
-    if (config_.teacher.model.empty()) {
-        return;
-    }
-    teacher_memory_ = world_.node_memory(backend_);
-    teacher_weights_ = lrd::load_teacher(backend_, config_.teacher.model, teacher_memory_.get());
-    sources_.teacher = config_.teacher.model;
-    std::string digest = teacher_memory_->writes() ? weights_digest(*teacher_weights_) : "";
-    sources_.teacher_digest = digest;
-    world_.broadcast(digest, 0);
-    if (!teacher_memory_->writes()) {
-        sources_.teacher_digest = digest;
-    }
-    teacher_ =
-        std::make_unique<Gpt2>(*teacher_weights_, "teacher",
-                               BatchShape{config_.train.micro_batch, config_.data.context}, true);
-}
-
 void Run::make_students() {
     const ModelSettings& m = config_.model;
     const Gpt2Config scratch{m.layers,
@@ -172,7 +122,7 @@ void Run::make_students() {
     const bool listens = std::any_of(students_.begin(), students_.end(), [](const auto& s) {
         return s->loss.settings().kd != 0.0 || s->loss.settings().clone != 0.0;
     });
-    Gpt2* const teacher = listens ? teacher_.get() : nullptr;
+    Teacher* const teacher = listens ? teacher_.get() : nullptr;
     trainer_ = std::make_unique<Trainer>(backend_, world_, config_.train, *loader_, teacher,
                                          students_, config_.run.reproducible);
     for (const auto& tokens : eval_tokens_) {
@@ -327,7 +277,7 @@ void Run::print_budget() const {
     log::info("memory of a rank:");
     if (teacher_) {
         line(teacher_->weights().arena());
-        line(teacher_->arena());
+        line(teacher_model_->arena());
     }
     for (const auto& student : students_) {
         line(student->weights.arena());

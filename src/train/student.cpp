@@ -6,7 +6,7 @@
 namespace lrd {
 
 Student::Student(Backend& backend, const StudentSettings& s, const Gpt2Config& config,
-                 Gpt2* teacher, BatchShape capacity, std::int64_t steps)
+                 Teacher* teacher, BatchShape capacity, std::int64_t steps)
     : settings(s),
       weights(backend, s.name, low_rank_architecture(config, s.form, s.rank, s.embedding_rank),
               Use::training, teacher != nullptr ? &teacher->weights() : nullptr),

@@ -45,7 +45,7 @@ std::vector<const Weights*> weights_of(const Students& students) {
 }  // namespace
 
 Trainer::Trainer(Backend& backend, Communicator& world, const TrainSettings& settings,
-                 BatchSource& source, Gpt2* teacher, Students& students, bool reproducible)
+                 BatchSource& source, Teacher* teacher, Students& students, bool reproducible)
     : backend_(backend),
       world_(world),
       settings_(settings),
@@ -103,12 +103,13 @@ void Trainer::load(std::int64_t first_sample) {
     const Batch batch = source_.sample(first_sample, settings_.micro_batch);
     backend_.upload(ids_, batch.ids.data());
     backend_.upload(labels_, batch.labels.data());
+    windows_ = batch.windows;
 }
 
 void Trainer::forward() {
     const BatchShape shape{settings_.micro_batch, source_.context()};
     if (teacher_ != nullptr) {
-        phases_.time(Phase::teacher, backend_, [&] { teacher_->forward(ids_, shape); });
+        phases_.time(Phase::teacher, backend_, [&] { teacher_->run(ids_, shape, windows_); });
     }
     phases_.time(Phase::forward, backend_, [&] {
         for (const auto& student : students_) {
@@ -223,7 +224,8 @@ void Trainer::measure_tap_variance() {
         for (std::int64_t i = mine_.first; i < mine_.last; ++i) {
             backend_.zero(moments);
             load(i * settings_.micro_batch);
-            teacher_->forward(ids_, {settings_.micro_batch, source_.context()});
+            // Not by window: a cache may not have all taps.
+            teacher_->run(ids_, {settings_.micro_batch, source_.context()}, {});
             for (std::int64_t tap = 0; tap < taps; ++tap) {
                 const View row = moments.slice(tap, tap + 1).reshape({c.C + 1});
                 backend_.tap_moments(

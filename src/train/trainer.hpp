@@ -37,7 +37,7 @@ public:
     /// `reproducible`: the same bits on 1, 2, 4, … ranks. Error(usage) where the global batch cannot
     /// be shared out.
     Trainer(Backend& backend, Communicator& world, const TrainSettings& settings,
-            BatchSource& source, Gpt2* teacher, Students& students, bool reproducible = false);
+            BatchSource& source, Teacher* teacher, Students& students, bool reproducible = false);
 
     /// Update s = 1, 2, … of every student, from the windows of global batch s − 1.
     const std::vector<StudentReport>& step(std::int64_t s);
@@ -76,15 +76,16 @@ private:
     Communicator& world_;
     TrainSettings settings_;
     BatchSource& source_;
-    Gpt2* teacher_;
+    Teacher* teacher_;
     Students& students_;
     std::int64_t micro_batches_;  // G
     Share mine_;                  // this rank's of them
     HeadPass head_;
     std::vector<HeadTerm> head_terms_;
     Arena arena_;
-    View ids_, labels_;  // (N) i32
-    View norms_;         // (K) Σ g²
+    View ids_, labels_;                      // (N) i32
+    std::span<const std::int64_t> windows_;  // (B) of the batch at hand
+    View norms_;                             // (K) Σ g²
     std::vector<float> norms_host_;
     OrderedSum sums_;  // of each micro-batch: all students' loss sums, one after the other
     OverlappedReduction reduction_;

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # overlap.sh [RANKS]: exposed communication of steps that overlap the reduction of gradients with the
-# backward pass, beside the same reduction alone. `share` below 100 % is what the overlap hides.
+# backward pass, beside the same reduction alone; each by its lower quartile, of the rank that waited
+# least. What `share` lacks to 100 % is what the overlap hides.
 # Builds its program first, in build/release.
 set -euo pipefail
 cd "$(dirname "$0")/../.."

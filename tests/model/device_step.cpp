@@ -113,12 +113,13 @@ DeviceStep::DeviceStep(Backend& backend, const reference::Sizes& sizes,
         upload(*teacher_weights_, teacher);
         teacher_weights_->materialise();
         teacher_ = make_gpt2(*teacher_weights_, "teacher", capacity);
+        online_ = std::make_unique<OnlineTeacher>(*teacher_);
     }
     student_weights_ = std::make_unique<Weights>(
         backend, "student", architecture_of(sizes, student), Use::training, teacher_weights_.get());
     upload(*student_weights_, student);
     student_ = make_gpt2(*student_weights_, "student", capacity);
-    loss_ = std::make_unique<DistillLoss>(*student_, teacher_.get(), "student", to_settings(losses),
+    loss_ = std::make_unique<DistillLoss>(*student_, online_.get(), "student", to_settings(losses),
                                           capacity.rows());
     optimiser_ = std::make_unique<Optimiser>(*student_weights_, "student", optim, 1000);
     ids_ = arena_.region("ids", DType::i32, {capacity.rows()});
@@ -167,11 +168,11 @@ void DeviceStep::run_micro_batch(const reference::Batch& batch, std::size_t rows
     backend_.upload(labels, batch.labels.data());
     const BatchShape shape{signed_size(batch.B), signed_size(batch.T)};
     if (teacher_) {
-        teacher_->forward(ids, shape);
+        online_->run(ids, shape, {});
     }
     student_->forward(ids, shape);
     const HeadTerm terms[] = {loss_->head_term()};
-    head_.run(teacher_.get(), terms, labels, 1.0F / static_cast<float>(rows), true);
+    head_.run(online_.get(), terms, labels, 1.0F / static_cast<float>(rows), true);
     student_->backward(ids, loss_.get());
 }
 

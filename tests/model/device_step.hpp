@@ -48,6 +48,7 @@ private:
     Arena arena_;
     std::unique_ptr<Weights> teacher_weights_, student_weights_;
     std::unique_ptr<Gpt2> teacher_, student_;
+    std::unique_ptr<OnlineTeacher> online_;
     std::unique_ptr<DistillLoss> loss_;
     std::unique_ptr<Optimiser> optimiser_;
     HeadPass head_;

@@ -65,15 +65,16 @@ Pass run(Backend& backend, Weights& student, Weights* teacher) {
     model.logits(z, 0, n);
     Pass pass{download(backend, z), {}};
     if (beside) {
-        beside->forward(ids, shape);
+        OnlineTeacher online(*beside);
+        online.run(ids, shape, {});
         LossSettings settings;
         settings.clone_reduction = "sum";
-        DistillLoss loss(model, beside.get(), "student", settings, n);
+        DistillLoss loss(model, &online, "student", settings, n);
         HeadPass head(backend, config.V, n, true);
         loss.begin(n, shape.B);
         loss.add_clone_value();
         const HeadTerm term = loss.head_term();
-        head.run(beside.get(), {&term, 1}, labels, 1.0F, false);
+        head.run(&online, {&term, 1}, labels, 1.0F, false);
         loss.download_sums();
         backend.synchronize();
         const std::vector<double> sums(loss.sums().begin(), loss.sums().end());

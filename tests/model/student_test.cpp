@@ -18,7 +18,7 @@ struct Setting {
     std::vector<LinearForm> forms;
     std::size_t embedding_rank;
     Losses losses;
-    Teacher teacher = Teacher::plain;
+    reference::Teacher teacher = reference::Teacher::plain;
     bool padding = false;
     std::size_t T = 13;  // of the batch; contexts are longer
     std::size_t micro_batches = 1;
@@ -59,19 +59,19 @@ std::vector<Setting> make_settings() {
     out.push_back({"kd_alone", mixed, 5, {.kd = 1.0, .lm = 0.0, .clone = 0.0, .tau = 10.0}});
     out.push_back({"lm_alone", mixed, 0, {.kd = 0.0, .lm = 1.0, .clone = 0.0}});
     out.push_back({"clone_alone", mixed, 5, {.kd = 0.0, .lm = 0.0, .clone = 1.0}});
-    out.push_back({"one_token", mixed, 5, {}, Teacher::plain, false, 1});
+    out.push_back({"one_token", mixed, 5, {}, reference::Teacher::plain, false, 1});
     for (const char* form : {"lifted", "factored", "dense"}) {
         out.push_back({std::string("outlier_") + form,
                        {{form, 6}},
                        form[0] == 'd' ? 0U : 6U,
                        {.kd = 1.0, .lm = 1.0, .clone = 1.0, .tau = 2.0},
-                       Teacher::outlier});
+                       reference::Teacher::outlier});
     }
     out.push_back({"outlier_skip",
                    {{"lifted", 6}},
                    6,
                    {.reduction = "relative", .skip_first = true},
-                   Teacher::outlier});
+                   reference::Teacher::outlier});
     return out;
 }
 

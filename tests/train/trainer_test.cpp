@@ -49,7 +49,8 @@ StudentSettings settings(const std::string& form, const std::string& reduction) 
 struct Bench {
     explicit Bench(Backend& backend, bool reproducible = false)
         : teacher_weights(backend, "teacher", dense_architecture(config), Use::inference),
-          teacher(teacher_weights, "teacher", {2, config.T}, true) {
+          teacher_model(teacher_weights, "teacher", {2, config.T}, true),
+          teacher(teacher_model) {
         initialise({{&teacher_weights, "random", 1}}, nullptr);
         std::vector<Initialisation> first;
         for (const StudentSettings& s : {settings("lifted", "relative"),
@@ -67,7 +68,8 @@ struct Bench {
     }
 
     Weights teacher_weights;
-    Gpt2 teacher;
+    Gpt2 teacher_model;
+    OnlineTeacher teacher;
     Students students;
     TrainSettings train;
     Tokens tokens;

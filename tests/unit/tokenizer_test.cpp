@@ -3,223 +3,21 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <ctime>
 #include <filesystem>
-#include <sstream>
 
-#include "data/bpe_trainer.hpp"
-#include "data/utf8.hpp"
 #include "expect_error.hpp"
 #include "io/json.hpp"
 #include "io/publish.hpp"
 #include "temporary_directory.hpp"
+#include "tokenizers.hpp"
 
 namespace lrd {
 namespace {
 
-using Ids = std::vector<std::int32_t>;
-
-std::vector<std::string> pieces_of(std::string_view text) {
-    std::vector<std::string> pieces;
-    Pretokenizer().split(text, [&](std::string_view piece) { pieces.emplace_back(piece); });
-    return pieces;
-}
-
-Ids encode(const Tokenizer& tokenizer, std::string_view text) {
-    Ids ids;
-    Encoder(tokenizer).encode(text, ids);
-    return ids;
-}
-
-/// The definition, word for word: in each piece, merge the pair of lowest rank, leftmost first.
-Ids encode_slowly(const Tokenizer& tokenizer, std::string_view text) {
-    Ids all;
-    for (const std::string& piece : pieces_of(text)) {
-        Ids ids;
-        for (const char c : piece) {
-            ids.push_back(tokenizer.id_of_byte(static_cast<unsigned char>(c)));
-        }
-        for (bool merged = true; merged;) {
-            merged = false;
-            std::int32_t best = INT32_MAX;
-            for (std::size_t i = 0; i + 1 < ids.size(); ++i) {
-                const auto* rule = tokenizer.rule(ids[i], ids[i + 1]);
-                best = rule != nullptr ? std::min(best, rule->rank) : best;
-            }
-            for (std::size_t i = 0; i + 1 < ids.size(); ++i) {
-                const auto* rule = tokenizer.rule(ids[i], ids[i + 1]);
-                if (rule != nullptr && rule->rank == best) {
-                    ids[i] = rule->merged;
-                    ids.erase(ids.begin() + static_cast<std::ptrdiff_t>(i) + 1);
-                    merged = true;
-                }
-            }
-        }
-        all.insert(all.end(), ids.begin(), ids.end());
-    }
-    return all;
-}
-
-Tokenizer trained(std::string_view text, std::int64_t vocab_size) {
-    BpeTrainer trainer;
-    trainer.add(text);
-    return trainer.train(vocab_size);
-}
-
-std::string shared_data(const std::string& name) {
-    const char* dir = std::getenv("LRD_DATA");
-    return dir == nullptr ? "" : std::string(dir) + "/" + name;
-}
-
-TEST(Utf8, EveryMaximalIllFormedPartBecomesOneReplacement) {
-    // Expected: Python's bytes.decode("utf-8", errors="replace").
-    const std::string r = "\xEF\xBF\xBD";
-    struct Case {
-        std::string bytes, text;
-        int replaced;
-    };
-    const std::vector<Case> cases = {
-        {"plain", "plain", 0},
-        {"gr\xC3\xBC\xC3\x9F \xE2\x82\xAC \xF0\x9F\x99\x82", "grüß € 🙂", 0},
-        {"a\xFFz", "a" + r + "z", 1},
-        {"\xC3", r, 1},
-        {"\xE2\x82", r, 1},
-        {"\xE2\x82z", r + "z", 1},
-        {"\xF0\x9F\x99!", r + "!", 1},
-        {"\xC0\xAF", r + r, 2},                  // overlong '/'
-        {"\xE0\x80\x80", r + r + r, 3},          // overlong NUL
-        {"\xED\xA0\x80", r + r + r, 3},          // a surrogate
-        {"\xF4\x90\x80\x80", r + r + r + r, 4},  // above U+10FFFF
-        {"\x80\x80", r + r, 2},
-        {std::string("\0x", 2), std::string("\0x", 2), 0},
-    };
-    for (const Case& one : cases) {
-        std::string text = one.bytes;
-        EXPECT_EQ(replace_invalid_utf8(text), one.replaced) << one.text;
-        EXPECT_EQ(text, one.text);
-    }
-}
-
-TEST(Pretokenizer, CutsLikeGpt2) {
-    using Pieces = std::vector<std::string>;
-    EXPECT_EQ(pieces_of("Hello world"), (Pieces{"Hello", " world"}));
-    EXPECT_EQ(pieces_of("I'll don't WE'LL"), (Pieces{"I", "'ll", " don", "'t", " WE", "'", "LL"}));
-    EXPECT_EQ(pieces_of("a  b   \n"), (Pieces{"a", " ", " b", "   \n"}));
-    EXPECT_EQ(pieces_of("x12 34,5"), (Pieces{"x", "12", " 34", ",", "5"}));
-    EXPECT_EQ(pieces_of("\n\n = A = \n"), (Pieces{"\n\n", " =", " A", " =", " \n"}));
-    EXPECT_EQ(pieces_of("né 日本 ½"), (Pieces{"né", " 日本", " ½"}));
-    EXPECT_EQ(pieces_of("a\u00A0\u2003b"), (Pieces{"a", "\u00A0", "\u2003", "b"}));
-    EXPECT_EQ(pieces_of("!\u180Ex"), (Pieces{"!\u180E", "x"}));  // no white space since Unicode 6.3
-    EXPECT_TRUE(pieces_of("").empty());
-}
-
-TEST(BpeTrainer, LearnsTheMostFrequentPairAndTheGreatestOfEquals) {
-    // "ab" 3 times, "cd" 3 times: (c, d) > (a, b); then the two words of three letters.
-    const Tokenizer tokenizer = trained("ab,ab,cd,cd,abx,cdx", 261);
-    EXPECT_EQ(tokenizer.bytes_of(256), "cd");
-    EXPECT_EQ(tokenizer.bytes_of(257), "ab");
-    EXPECT_EQ(tokenizer.bytes_of(258), "cdx");
-    EXPECT_EQ(tokenizer.bytes_of(259), "abx");
-    EXPECT_EQ(tokenizer.end_of_text(), 260);
-    EXPECT_EQ(encode(tokenizer, "abxcdab"), (Ids{259, 256, 257}));
-}
-
-TEST(BpeTrainer, RefusesAVocabularyTheTextCannotGive) {
-    EXPECT_ERROR(ExitCode::usage, "257", trained("abc", 256));
-    EXPECT_ERROR(ExitCode::usage, "gives only 259 tokens, not 300", trained("abc", 300));
-    EXPECT_EQ(trained("abc", 257).vocab_size(), 257);
-    EXPECT_EQ(trained("abc", 259).vocab_size(), 259);
-}
-
-TEST(BpeTrainer, MatchesTheTrainingVectors) {
-    const std::string dir = shared_data("bpe-training");
-    if (dir.empty()) {
-        GTEST_SKIP() << "LRD_DATA is not set";
-    }
-    // The vectors put the special token first, we put it last.
-    const Tokenizer tokenizer = trained(read_text(dir + "/corpus.en"), 500);
-    test::TemporaryDirectory folder;
-    tokenizer.save(folder.path());
-    const std::string merges = read_text(folder / "merges.txt");
-    const std::string expected = read_text(dir + "/train-bpe-reference-merges.txt");
-    EXPECT_EQ(merges.substr(merges.find('\n') + 1),
-              expected + (expected.back() == '\n' ? "" : "\n"));
-
-    const std::string name = dir + "/train-bpe-reference-vocab.json";
-    const Json reference = Json::parse(read_text(name), name);
-    const Json ours = Json::parse(read_text(folder / "vocab.json"), "vocab.json");
-    ASSERT_EQ(reference.size(), 500U);
-    ASSERT_EQ(ours.size(), 500U);
-    for (const auto& [token, id] : reference.as_object()) {
-        const Json* found = ours.find(token);
-        ASSERT_NE(found, nullptr) << token;
-        EXPECT_EQ(found->as_int(), id.as_int() == 0 ? 499 : id.as_int() - 1) << token;
-    }
-}
-
-TEST(Encoder, EncodesGpt2Vectors) {
-    const std::string dir = shared_data("gpt2-bpe");
-    if (dir.empty()) {
-        GTEST_SKIP() << "LRD_DATA is not set";
-    }
-    test::TemporaryDirectory folder;
-    std::filesystem::copy_file(dir + "/encoder.json", folder / "vocab.json");
-    std::filesystem::copy_file(dir + "/vocab.bpe", folder / "merges.txt");
-    const Tokenizer tokenizer = Tokenizer::load(folder.path());
-    EXPECT_EQ(tokenizer.vocab_size(), 50257);
-    EXPECT_EQ(tokenizer.end_of_text(), 50256);
-    EXPECT_EQ(encode(tokenizer, "Hello world"), (Ids{15496, 995}));
-    EXPECT_EQ(encode(tokenizer, "<|endoftext|>").size(), 7U);  // ordinary text
-
-    std::istringstream lines(read_text(shared_data("bpe-vectors/vectors.hex.tsv")));
-    int count = 0;
-    for (std::string line; std::getline(lines, line); ++count) {
-        const std::size_t tab = line.find('\t');
-        const std::size_t second = line.find('\t', tab + 1);
-        const std::string hex = line.substr(tab + 1, second - tab - 1);
-        std::string text;
-        for (std::size_t i = 0; hex != "-" && i < hex.size(); i += 2) {
-            text += static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16));
-        }
-        Ids expected;
-        std::istringstream numbers(line.substr(second + 1));
-        for (std::int32_t id = 0; numbers >> id;) {
-            expected.push_back(id);
-        }
-        EXPECT_EQ(encode(tokenizer, text), expected) << line;
-        EXPECT_EQ(tokenizer.decode(expected), text) << line;
-    }
-    EXPECT_GT(count, 30);
-}
-
-TEST(Encoder, ShortAndLongPiecesMergeLikeTheDefinition) {
-    std::string text;
-    std::uint32_t state = 7;
-    for (int word = 0; word < 400; ++word) {
-        const std::uint32_t length = word % 40 == 0 ? 300 : 1 + word % 9;
-        for (std::uint32_t i = 0; i < length; ++i) {
-            state = state * 1664525 + 1013904223;
-            text += "aab"[(state >> 20) % 3];
-        }
-        text += ' ';
-    }
-    const Tokenizer tokenizer = trained(text, 400);
-    EXPECT_EQ(encode(tokenizer, text), encode_slowly(tokenizer, text));
-    EXPECT_EQ(tokenizer.decode(encode(tokenizer, text)), text);
-}
-
-TEST(Encoder, AMegabyteOfOneLetterTakesLessThanASecond) {
-    for (const char letter : {'a', ' ', '=', '\n', '7'}) {
-        const std::string text = std::string(1000000, letter) + "z";
-        const Tokenizer tokenizer = trained(text, 270);
-        const std::clock_t start = std::clock();  // of this process: other load does not count
-        const Ids ids = encode(tokenizer, text);
-        EXPECT_LT(std::clock() - start, CLOCKS_PER_SEC) << letter;
-        EXPECT_LT(ids.size(), 1000U) << letter;
-        EXPECT_EQ(tokenizer.decode(ids), text);
-    }
-}
+using test::encode;
+using test::Ids;
+using test::shared_data;
+using test::trained;
 
 TEST(Tokenizer, SavesAndLoadsTheSame) {
     std::string text = "the theme thesis " + std::string("\x01\x7F \xC2\xAD \"\\ ") + "grüße 日本 ";
@@ -265,9 +63,13 @@ TEST(Tokenizer, RefusesBrokenFiles) {
         {with(vocab, "\"!\"", "\"$\""), merges, "$"},
         {vocab.substr(0, vocab.size() / 2), merges, "vocab.json"},
         {"[]", merges, "expected an object"},
+        {with(vocab, "\"$\": 3", "\"!\": 3"), merges, "\"!\""},
         {vocab, merges + "ab\n", "merges.txt:4"},
         {vocab, merges + "x y\n", "merges.txt:4"},
-        {vocab, merges + "a b\n", "same merge"},
+        {vocab, merges + "a b c\n", "merges.txt:4"},
+        {vocab, merges + " b\n", "merges.txt:4"},
+        {vocab, merges + "a \xC4\n", "merges.txt:4"},  // half a character
+        {vocab, merges + "a b\n", "same merge as in line 2"},
     };
     for (const Case& one : cases) {
         test::TemporaryDirectory folder;
@@ -275,7 +77,25 @@ TEST(Tokenizer, RefusesBrokenFiles) {
         write_text_and_fsync(folder / "merges.txt", one.merges);
         EXPECT_ERROR(ExitCode::bad_data, one.part, Tokenizer::load(folder.path()));
     }
-    EXPECT_ERROR(ExitCode::missing_input, "vocab.json", Tokenizer::load(good / "nowhere"));
+    EXPECT_ERROR(ExitCode::missing_input, "encoder.json", Tokenizer::load(good / "nowhere"));
+    std::filesystem::remove(good / "merges.txt");
+    EXPECT_ERROR(ExitCode::missing_input, "merges.txt", Tokenizer::load(good.path()));
+}
+
+TEST(Tokenizer, EndOfTextMayHaveAnyId) {
+    test::TemporaryDirectory folder;
+    trained("abab abab", 259).save(folder.path());
+    std::string vocab = read_text(folder / "vocab.json");
+    const std::string from = "<|endoftext|>\": 258", to = "<|endoftext|>\": 0";
+    vocab.replace(vocab.find(from), from.size(), to);
+    vocab.replace(vocab.find("\"!\": 0"), 6, "\"!\": 258");
+    write_text_and_fsync(folder / "vocab.json", vocab);
+    const std::string merges = read_text(folder / "merges.txt");
+    write_text_and_fsync(folder / "merges.txt", merges.substr(merges.find('\n') + 1));
+    const Tokenizer tokenizer = Tokenizer::load(folder.path());  // and without a #version line
+    EXPECT_EQ(tokenizer.end_of_text(), 0);
+    EXPECT_EQ(encode(tokenizer, "ab!"), (Ids{256, 258}));
+    EXPECT_EQ(tokenizer.decode(Ids{0, 256}), "<|endoftext|>ab");
 }
 
 }  // namespace

@@ -30,13 +30,7 @@ Head head_of(const View& qkv, AttentionShape s, std::int64_t b, std::int64_t h) 
 LRD_HOT void soften_row(float* scores, std::int64_t valid, std::int64_t end, float scale,
                         float* inverse, float* lse) {
     const float best = max_of(scores, valid);
-    float sum = 0.0F;
-#pragma omp simd reduction(+ : sum)
-    for (std::int64_t j = 0; j < valid; ++j) {
-        const float e = fast_exp((scores[j] - best) * scale);
-        scores[j] = e;
-        sum += e;
-    }
+    const float sum = exponentials(scores, valid, best, scale);
     for (std::int64_t j = valid; j < end; ++j) {
         scores[j] = 0.0F;
     }

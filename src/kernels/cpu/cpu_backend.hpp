@@ -53,6 +53,10 @@ protected:
                       AttentionShape shape) override;
     void do_attention_backward(const View& d_qkv, const View& d_y, const View& y, const View& lse,
                                const View& qkv, AttentionShape shape) override;
+    void do_store_kv(const View& cache_k, const View& cache_v, const View& qkv,
+                     AttentionShape shape) override;
+    void do_attention_decode(const View& y, const View& cache_k, const View& cache_v,
+                             const View& qkv, const View& lengths, std::int64_t H) override;
     void do_head_loss(const HeadLoss& args) override;
     void do_argmax_rows(const View& best, const View& z) override;
     void do_clone_loss(const CloneLoss& args) override;

@@ -64,4 +64,16 @@ LRD_INLINE float max_of(const float* z, std::int64_t n) {
     return *std::max_element(best.begin(), best.end());
 }
 
+/// scores[j] = e^(scale·(scores[j] − best)) for n of them; returns their sum.
+LRD_INLINE float exponentials(float* scores, std::int64_t n, float best, float scale) {
+    float sum = 0.0F;
+#pragma omp simd reduction(+ : sum)
+    for (std::int64_t j = 0; j < n; ++j) {
+        const float e = fast_exp((scores[j] - best) * scale);
+        scores[j] = e;
+        sum += e;
+    }
+    return sum;
+}
+
 }  // namespace lrd
