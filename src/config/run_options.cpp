@@ -63,7 +63,8 @@ std::vector<Option> run_options(Config& c) {
                     {.allowed = {"auto", "cpu"}})),
         option("run", "precision", c.run.precision, "of products and activations",
                {.allowed = {"auto", "fp32"}}),
-        open(option("run", "threads", c.run.threads, "per rank; 0 = cores of the node / its ranks",
+        open(option("run", "threads", c.run.threads,
+                    "per rank; 0 = cores of the node / its ranks, 1 if reproducible",
                     {.min = 0, .max = 1024})),
         open(option("run", "max_time", c.run.max_time,
                     "stop with a checkpoint before: 90, 15m, 2h, 1:30:00")),
@@ -172,6 +173,13 @@ std::string to_toml(const Config& config) {
     return text;
 }
 
+namespace {
+/// Free to change but for run.reproducible: they decide in which order numbers are added.
+bool decides_bits(const std::string& name) {
+    return name == "train.micro_batch" || name == "run.threads" || name == "run.device";
+}
+}  // namespace
+
 std::vector<std::string> differences(const Config& before, const Config& now) {
     Config a = before;
     Config b = now;
@@ -179,7 +187,9 @@ std::vector<std::string> differences(const Config& before, const Config& now) {
     const auto compare = [&](const std::vector<Option>& x, const std::vector<Option>& y,
                              const std::string& of) {
         for (std::size_t i = 0; i < x.size(); ++i) {
-            if (!x[i].free_on_resume && x[i].get() != y[i].get()) {
+            const bool free =
+                x[i].free_on_resume && !(before.run.reproducible && decides_bits(x[i].name()));
+            if (!free && x[i].get() != y[i].get()) {
                 found.push_back(of + x[i].name() + ": " + toml_text(x[i].get()) + " → " +
                                 toml_text(y[i].get()));
             }

@@ -115,6 +115,8 @@ struct AdamWStep {
 class Backend : public Memory {
 public:
     virtual const char* name() const = 0;
+    /// Which code the device chose for this machine: with another the last bits differ.
+    virtual std::string instruction_set() const = 0;
 
     // ---- memory
     void zero(const View& x);

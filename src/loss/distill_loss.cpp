@@ -105,8 +105,6 @@ void DistillLoss::add(std::int64_t layer, Tap tap, const View& d_value, const Vi
     backend_.clone_loss(call);
 }
 
-void DistillLoss::download_sums() { backend_.download(sums_host_.data(), sums_); }
-
 LossTerms DistillLoss::terms(const double* sums) const {
     constexpr double none = std::numeric_limits<double>::quiet_NaN();
     const auto rows = static_cast<double>(rows_);

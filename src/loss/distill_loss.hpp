@@ -45,7 +45,8 @@ public:
 
     /// This rank's sums: kd, lm, then a squared distance per tap; valid after synchronize().
     std::size_t sum_count() const { return sums_host_.size(); }
-    void download_sums();
+    void download_sums() { download_sums(sums_host_.data()); }
+    void download_sums(float* to) { backend_.download(to, sums_); }
     const std::vector<float>& sums() const { return sums_host_; }
     /// The terms from sums over all ranks.
     LossTerms terms(const double* sums) const;

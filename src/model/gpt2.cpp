@@ -95,7 +95,8 @@ void Gpt2::attend(std::int64_t l, const BlockActivations& b) {
     }
 }
 
-void Gpt2::backward(const View& ids, TapGradient* taps) {
+void Gpt2::backward(const View& ids, TapGradient* taps,
+                    const std::function<void(std::int64_t)>& layer_done) {
     const View d_h = rows(memory_.d_h);
     backend_.zero(d_h);
     backend_.layernorm_backward({.d_h = d_h,
@@ -108,6 +109,9 @@ void Gpt2::backward(const View& ids, TapGradient* taps) {
                                  .gamma = weights_.ln_f().gamma});
     for (std::int64_t l = config().L - 1; l >= 0; --l) {
         block_backward(l, taps);
+        if (layer_done) {
+            layer_done(l);
+        }
     }
     drop(d_h, 0, DropoutPlace::embedding);
     backend_.add_positions_backward(weights_.d_positions().slice(0, batch_.T), d_h);

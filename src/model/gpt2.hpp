@@ -3,6 +3,8 @@
 // lists of calls; activations.hpp says what is kept between them.
 #pragma once
 
+#include <functional>
+
 #include "model/activations.hpp"
 #include "model/dropout.hpp"
 #include "model/weights.hpp"
@@ -47,8 +49,10 @@ public:
 
     /// ids: (B·T) i32, on the device.
     void forward(const View& ids, BatchShape batch, const ForwardOptions& options = {});
-    /// Needs d_hidden() of every row; gradients of the materialised tensors +=.
-    void backward(const View& ids, TapGradient* taps);
+    /// Needs d_hidden() of every row; gradients of the materialised tensors +=. `layer_done` hears
+    /// of each layer, from the last to the first, when the gradients of its linears are complete.
+    void backward(const View& ids, TapGradient* taps,
+                  const std::function<void(std::int64_t)>& layer_done = {});
 
     BatchShape batch() const { return batch_; }
     View hidden() const { return rows(memory_.hidden); }      // (N, C) after ln_f

@@ -219,6 +219,9 @@ Budget Run::budget() const {
     }
     add_region(b, trainer_->head().arena());
     add_region(b, trainer_->arena());
+    if (const GradientTree* tree = trainer_->tree()) {
+        add_region(b, tree->arena());
+    }
     for (const auto& validation : validations_) {
         add_region(b, validation->arena());
         b.evaluation_targets += validation->targets();

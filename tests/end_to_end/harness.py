@@ -263,11 +263,11 @@ def manifest(run_directory, step):
 
 
 def columns(run_directory, timings=False):
-    """Every column of metrics.h5 by its path."""
+    """Every column of metrics.h5 by its path; without `timings` those that other ranks or machines change."""
     found = {}
 
     def visit(name, item):
-        if isinstance(item, h5py.Dataset) and (timings or not name.endswith("time_s")):
+        if isinstance(item, h5py.Dataset) and (timings or "rank_dependent" not in item.attrs):
             found[name] = item[...]
 
     with h5py.File(run_directory / "metrics.h5", "r") as file:

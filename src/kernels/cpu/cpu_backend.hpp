@@ -24,6 +24,8 @@ public:
     void release(void* data, std::size_t bytes) noexcept override;
     void begin_host_access(const View&) override {}
     void end_host_access(const View&) noexcept override {}
+    bool is_host() const override { return true; }
+    std::string instruction_set() const override;
 
 protected:
     void begin_op(const char*) override {}
