@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 #include <omp.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <string>
 
@@ -16,8 +17,8 @@ namespace {
 
 using namespace lrd;
 
-constexpr std::int64_t new_tokens = 32;
-constexpr int turns = 3;
+constexpr std::int64_t new_tokens = 16;
+constexpr int turns = 2;
 
 void fill(Weights& weights) {
     for (const Parameter& p : weights.trained().all()) {
@@ -86,6 +87,7 @@ bool measure(const std::string& name, const Architecture& architecture) {
             "\"recomputed_tokens_per_s\": {:.1f}, \"ratio\": {:.1f}, \"same_ids\": {}}}\n",
             name, length, new_tokens, new_tokens / cached, new_tokens / whole, whole / cached,
             same);
+        std::fflush(stdout);
     }
     return same;
 }
