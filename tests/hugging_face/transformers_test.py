@@ -51,11 +51,12 @@ def write_tokens(folder, stream, vocabulary):
         for name, values in (("tokens", stream.astype(np.uint16)), ("doc_offsets", [0, len(stream)]),
                              ("doc_bytes", [4 * len(stream)]), ("doc_words", [len(stream)])):
             file[name] = values
-        file.attrs.update({name: np.bytes_(name) for name in ("document_rule", "tokenizer_sha256", "sha256")})
-        file.attrs.update({"format_version": 1, "split": np.bytes_("test"), "shard": 0, "shards": 1,
-                           "vocab_size": vocabulary, "end_of_text": vocabulary - 1, "n_documents": 1,
-                           "n_tokens": len(stream), "bytes": 4 * len(stream), "words": len(stream),
-                           "max_id": int(stream.max()), "invalid_utf8": 0})
+        for name, text in (("split", "test"), ("document_rule", "file"), ("tokenizer_sha256", "-"), ("sha256", "-")):
+            file.attrs.create(name, text.encode(), dtype=h5py.string_dtype("utf-8", len(text)))
+        file.attrs.update({"format_version": 1, "shard": 0, "shards": 1, "vocab_size": vocabulary,
+                           "end_of_text": vocabulary - 1, "n_documents": 1, "n_tokens": len(stream),
+                           "bytes": 4 * len(stream), "words": len(stream), "max_id": int(stream.max()),
+                           "invalid_utf8": 0})
 
 
 class Transformers(Case):
