@@ -40,14 +40,19 @@ std::vector<Option> options_of(PrepareArguments& a) {
     PrepareOptions& o = a.options;
     return {
         option("", "text", o.text, "text files, also as plain arguments"),
-        option("", "tokenizer", o.tokenizer, "train:V learns V tokens from the train split"),
-        option("", "out", o.out, "folder to make"),
-        option("", "documents", o.documents, "where documents end",
-               {.allowed = {"auto", "file", "blank-line", "wikitext"}}),
+        option("", "tokenizer", o.tokenizer,
+               "train:V learns V tokens from the train split; DIR holds vocab.json and merges.txt"),
+        option("", "out", o.out, "folder to make; if nothing has changed since, nothing is done"),
+        option("", "documents", o.documents, "where documents end; text may be gzip or zstd",
+               {.allowed = {"auto", "file", "blank-line", "wikitext", "jsonl"}}),
+        option("", "json_key", o.json_key, "jsonl: the key whose value is the text"),
         option("", "val", o.val, "validation split: a fraction of the bytes, or a file"),
         option("", "test", o.test, "test split: a fraction of the bytes, or a file"),
         option("", "split", a.splits, "further splits, NAME=FRACTION or NAME=FILE"),
+        option("", "dedup", o.dedup, "keep one of several documents with equal text"),
         option("", "overwrite", o.overwrite, "replace a folder that is there"),
+        option("", "threads", o.threads, "per rank; 0 = cores of the node / its ranks",
+               {.min = 0, .max = 1024}),
     };
 }
 
@@ -323,8 +328,10 @@ std::string plan_help() {
 
 const std::vector<Command>& commands() {
     static const std::vector<Command> all = {
-        {"prepare", "--text FILES… --tokenizer train:V --out DIR [--val X] [--test X]",
-         "text files → token files and their tokenizer", help_of<PrepareArguments>, parse_prepare},
+        {"prepare", "--text FILES… --tokenizer train:V|DIR --out DIR [--val X] [--test X]",
+         "text files → token files and their tokenizer; \"<unk>\" and \"<|endoftext|>\" in a text "
+         "stay ordinary text",
+         help_of<PrepareArguments>, parse_prepare},
         {"train", "CONFIG.toml [--section.key=value …]",
          "starts a run or goes on with it: a teacher from scratch, or students from a teacher",
          train_help, parse_train},

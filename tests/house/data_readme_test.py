@@ -145,6 +145,13 @@ def main():
         state = run / "ckpt/step-00000002/state.h5"
         models = section(readme, "Checkpoints")
         good &= compare("tokens", fields_of(folder / "tok/train-00000.h5"), fields_named(section(readme, "Tokens")))
+        manifest = json.loads((folder / "tok/prepare.json").read_text())
+        keys = set(manifest) | set(manifest["options"])
+        keys |= {key for part in ("inputs", "splits", "outputs") for key in manifest[part][0]}
+        tokens = section(readme, "Tokens")
+        named = names_in(tokens[tokens.index("### `prepare.json`"):])
+        named -= {"prepare.json", "prepare", "prepare.unfinished", "lrd", "--dedup", "<unk>"}
+        good &= compare("prepare.json", keys, named)
         good &= compare("state.h5", fields_of(state), fields_named(models))
         best = fields_of(run / "best/lifted.h5")
         good &= compare("best", best, {f for f in fields_named(models) if "/optim/" not in f})
