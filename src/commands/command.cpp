@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "commands/bench.hpp"
+#include "commands/cache.hpp"
 #include "commands/eval.hpp"
 #include "commands/export.hpp"
 #include "commands/generate.hpp"
@@ -39,14 +40,19 @@ std::vector<Option> options_of(PrepareArguments& a) {
     PrepareOptions& o = a.options;
     return {
         option("", "text", o.text, "text files, also as plain arguments"),
-        option("", "tokenizer", o.tokenizer, "train:V learns V tokens from the train split"),
-        option("", "out", o.out, "folder to make"),
-        option("", "documents", o.documents, "where documents end",
-               {.allowed = {"auto", "file", "blank-line", "wikitext"}}),
+        option("", "tokenizer", o.tokenizer,
+               "train:V learns V tokens from the train split; DIR holds vocab.json and merges.txt"),
+        option("", "out", o.out, "folder to make; if nothing has changed since, nothing is done"),
+        option("", "documents", o.documents, "where documents end; text may be gzip or zstd",
+               {.allowed = {"auto", "file", "blank-line", "wikitext", "jsonl"}}),
+        option("", "json_key", o.json_key, "jsonl: the key whose value is the text"),
         option("", "val", o.val, "validation split: a fraction of the bytes, or a file"),
         option("", "test", o.test, "test split: a fraction of the bytes, or a file"),
         option("", "split", a.splits, "further splits, NAME=FRACTION or NAME=FILE"),
+        option("", "dedup", o.dedup, "keep one of several documents with equal text"),
         option("", "overwrite", o.overwrite, "replace a folder that is there"),
+        option("", "threads", o.threads, "per rank; 0 = cores of the node / its ranks",
+               {.min = 0, .max = 1024}),
     };
 }
 
@@ -126,7 +132,7 @@ std::vector<Option> options_of(BenchOptions& o) {
         option("", "rank", o.rank, "r (and re) of the student; several: 58,128", positive),
         option("", "micro_batch", o.micro_batch, "sequences of a step and rank", positive),
         option("", "context", o.context, "T, tokens of a sequence", positive),
-        option("", "teacher", o.teacher, "where its outputs come from", {.allowed = {"online"}}),
+        option("", "teacher", o.teacher, "where its outputs come from", {.allowed = {"online", "cached", "topk"}}),
         option("", "form", o.form, "of the students", {.allowed = {"lifted", "factored", "dense"}}),
         option("", "precision", o.precision, "of products and activations", {.allowed = {"fp32"}}),
         option("", "steps", o.steps, "timed steps", positive),
@@ -228,6 +234,11 @@ Runnable parse_train(const std::vector<std::string>& raw) {
     return [config](Communicator& world) { return train(*config, world); };
 }
 
+Runnable parse_cache(const std::vector<std::string>& raw) {
+    const auto config = run_config("cache", raw, {});
+    return [config](Communicator& world) { return cache(*config, world); };
+}
+
 std::vector<Option> options_of(PlanOptions& o) {
     return {
         option("", "ranks", o.ranks, "of the run; 0 = as many as plan", not_negative),
@@ -317,11 +328,16 @@ std::string plan_help() {
 
 const std::vector<Command>& commands() {
     static const std::vector<Command> all = {
-        {"prepare", "--text FILES… --tokenizer train:V --out DIR [--val X] [--test X]",
-         "text files → token files and their tokenizer", help_of<PrepareArguments>, parse_prepare},
+        {"prepare", "--text FILES… --tokenizer train:V|DIR --out DIR [--val X] [--test X]",
+         "text files → token files and their tokenizer; \"<unk>\" and \"<|endoftext|>\" in a text "
+         "stay ordinary text",
+         help_of<PrepareArguments>, parse_prepare},
         {"train", "CONFIG.toml [--section.key=value …]",
          "starts a run or goes on with it: a teacher from scratch, or students from a teacher",
          train_help, parse_train},
+        {"cache", "CONFIG.toml [--section.key=value …]",
+         "computes the teacher's outputs of a run ahead, for its teacher.cache", train_help,
+         parse_cache},
         {"plan", "CONFIG.toml [--ranks R] [--rate GFLOP/s | --measure] [--accelerator a100]",
          "what a run would take: parameters, memory, work, disk, time", plan_help, parse_plan},
         {"eval", "--model MODEL --tokens DIR [--split test] [--teacher MODEL]",

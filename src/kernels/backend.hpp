@@ -79,15 +79,22 @@ struct LayerNormBackward {
 ///   kd = τ²·KL(p_t^τ ‖ p_s^τ)         d kd/dz_s = τ·(p_s^τ − p_t^τ)
 ///   lm = −log p_s[y]                  d lm/dz_s = p_s − 1_y
 /// A label below 0 marks padding: losses and gradient of that row are 0.
+/// A teacher known by its K largest logits z_k and lse = log Σ_v e^(z_v/τ) has p_k = e^(z_k/τ − lse)
+/// and one bucket for the rest, m = 1 − Σ p_k, against the student's R = 1 − Σ_k q_k (q = p_s^τ):
+///   kd = τ²·[ Σ_k p_k log(p_k/q_k) + m log(m/R) ]       a lower bound of the exact one
+///   d kd/dz_j = τ·(q_j − p_j) for j among the K, τ·q_j·(1 − m/R) elsewhere
 struct HeadLoss {
     View z_s;       // (R, V) in: student's logits; out: its gradient, if `gradient`
-    View z_t = {};  // (R, V) teacher's logits, or none: kd is 0
+    View z_t = {};  // (R, V) teacher's logits, or none: kd is 0 without the three below
     View labels;    // (R) i32
     View kd, lm;    // (R) out, without weights
     float tau = 1.0F;
     float w_kd = 0.0F, w_lm = 0.0F;  // gradient = scale·(w_kd·d kd + w_lm·d lm)
     float scale = 1.0F;
     bool gradient = true;
+    View top_ids = {};  // (R, K) i32, different in a row, in place of z_t
+    View top_z = {};    // (R, K) their logits
+    View lse = {};      // (R) of the teacher at this τ
 };
 
 /// sum += Σ|s − t|² and d_s += scale·(s − t), over rows; with skip_first without the first row of
@@ -167,6 +174,10 @@ public:
     /// those equal to it, the ones to its left; −1 for a label below 0. NaN comes before nobody.
     void label_ranks(const View& ranks, const View& z, const View& labels);
     void clone_loss(const CloneLoss& args);
+    /// The K largest of each row of (R, V), the largest first, of equal ones the first; (R, K) both,
+    /// ids i32. NaN counts as −∞.
+    void top_k(const View& values, const View& ids, const View& z);
+    void log_sum_exp(const View& lse, const View& z, float tau);  // (R) = log Σ e^(z/τ) of (R, V)
     /// column_sums (C) += Σ x, square_sum (1) += Σ x², over the rows that CloneLoss would take.
     void tap_moments(const View& column_sums, const View& square_sum, const View& x, std::int64_t T,
                      bool skip_first, const View& starts = {});
@@ -221,6 +232,8 @@ protected:
                                      const View& qkv, const View& lengths, std::int64_t H) = 0;
     virtual void do_head_loss(const HeadLoss& args) = 0;
     virtual void do_argmax_rows(const View& best, const View& z) = 0;
+    virtual void do_top_k(const View& values, const View& ids, const View& z) = 0;
+    virtual void do_log_sum_exp(const View& lse, const View& z, float tau) = 0;
     virtual void do_label_ranks(const View& ranks, const View& z, const View& labels) = 0;
     virtual void do_clone_loss(const CloneLoss& args) = 0;
     virtual void do_tap_moments(const View& column_sums, const View& square_sum, const View& x,

@@ -198,6 +198,21 @@ LoadedModel load_model(Backend& backend, const std::string& reference) {
     return load_model(backend, locate_model(reference));
 }
 
+void check_teacher_reads(const Gpt2Config& teacher, const std::string& reference,
+                         const TokenFiles& tokens, std::int64_t context) {
+    if (teacher.V != tokens.vocabulary()) {
+        fail(ExitCode::bad_data,
+             "the teacher {} has a vocabulary of {}, the tokens in {} one of {}; "
+             "prepare them with the teacher's tokenizer",
+             reference, teacher.V, tokens.directory(), tokens.vocabulary());
+    }
+    if (context > teacher.T) {
+        fail(ExitCode::bad_data,
+             "data.context = {} is longer than the {} positions of the teacher {}", context,
+             teacher.T, reference);
+    }
+}
+
 std::unique_ptr<Weights> blank_teacher(Backend& backend, const std::string& reference) {
     return std::make_unique<Weights>(
         backend, fs::path(reference).filename().string(),

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "data/token_files.hpp"
 #include "model/weights.hpp"
 
 namespace lrd {
@@ -41,6 +42,10 @@ void load_weights(const ModelLocation& location, Weights& weights);
 
 LoadedModel load_model(Backend& backend, const ModelLocation& location);
 LoadedModel load_model(Backend& backend, const std::string& reference);
+
+/// Error(bad_data) unless the teacher reads these tokens, in windows of `context`.
+void check_teacher_reads(const Gpt2Config& teacher, const std::string& reference,
+                         const TokenFiles& tokens, std::int64_t context);
 
 /// A teacher of this size, without values: for plans.
 std::unique_ptr<Weights> blank_teacher(Backend& backend, const std::string& reference);

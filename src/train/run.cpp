@@ -27,6 +27,9 @@ ExitCode Run::execute() {
     const std::int64_t steps = config_.train.steps;
     while (progress_.step < steps) {
         const double start = log::now();
+        if (cached_teacher_ != nullptr && begins_epoch(progress_.step)) {
+            share_cache(cached_teacher_->cache(), world_);
+        }
         const auto& reports = trainer_->step(progress_.step + 1);
         ++progress_.step;
         backend_.synchronize();
@@ -156,6 +159,9 @@ void Run::keep_best(const std::vector<LossTerms>& terms) {
 
 void Run::save() {
     const double start = log::now();
+    if (cached_teacher_ != nullptr) {
+        share_cache(cached_teacher_->cache(), world_);
+    }
     if (root()) {
         directory_->heartbeat();
         metrics_->flush();

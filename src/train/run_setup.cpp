@@ -113,6 +113,10 @@ void Run::open_data() {
 
 void Run::load_teacher() {
     if (config_.teacher.model.empty()) {
+        if (config_.teacher.cache != "none") {
+            fail(ExitCode::usage, "teacher.cache = {} needs a teacher; set teacher.model",
+                 config_.teacher.cache);
+        }
         return;
     }
     sources_.teacher = config_.teacher.model;
@@ -124,24 +128,16 @@ void Run::load_teacher() {
         warn_of_moving_teacher(config_.teacher.model);
     }
     const Gpt2Config& teacher = teacher_weights_->config();
-    if (teacher.V != tokens_->vocabulary()) {
-        fail(ExitCode::bad_data,
-             "the teacher {} has a vocabulary of {}, the tokens in {} one of {}; "
-             "prepare them with the teacher's tokenizer",
-             config_.teacher.model, teacher.V, config_.data.tokens, tokens_->vocabulary());
-    }
-    if (config_.data.context > teacher.T) {
-        fail(ExitCode::bad_data,
-             "data.context = {} is longer than the {} positions of the teacher {}",
-             config_.data.context, teacher.T, config_.teacher.model);
-    }
+    check_teacher_reads(teacher, config_.teacher.model, *tokens_, config_.data.context);
     teacher_model_ =
         std::make_unique<Gpt2>(*teacher_weights_, "teacher",
                                BatchShape{config_.train.micro_batch, config_.data.context}, true);
-    teacher_ = std::make_unique<OnlineTeacher>(*teacher_model_);
 }
 
 void Run::make_students() {
+    if (teacher_model_) {
+        open_cache();
+    }
     const ModelSettings& m = config_.model;
     const Gpt2Config scratch{m.layers,
                              m.width,
@@ -242,6 +238,7 @@ void Run::start_or_resume() {
     if (complete() && found) {
         return;  // complete: nothing is written
     }
+    print_top_k_bias();
     open_metrics();
     if (!found) {
         save();

@@ -60,6 +60,8 @@ protected:
                              const View& qkv, const View& lengths, std::int64_t H) override;
     void do_head_loss(const HeadLoss& args) override;
     void do_argmax_rows(const View& best, const View& z) override;
+    void do_top_k(const View& values, const View& ids, const View& z) override;
+    void do_log_sum_exp(const View& lse, const View& z, float tau) override;
     void do_label_ranks(const View& ranks, const View& z, const View& labels) override;
     void do_clone_loss(const CloneLoss& args) override;
     void do_tap_moments(const View& column_sums, const View& square_sum, const View& x,
