@@ -75,7 +75,7 @@ std::vector<Option> run_options(Config& c) {
         option("data", "split", c.data.split, "split to train on"),
         option("data", "context", c.data.context, "T, tokens of a window", positive),
         option("data", "limit_tokens", c.data.limit_tokens,
-               "use only the first tokens of the split; 0 = all", not_negative),
+               "use only its first documents, of at most so many tokens; 0 = all", not_negative),
         option("data", "eval", c.data.eval,
                "splits to evaluate on, DIR:split; [] = val of data.tokens, if there"),
         option("data", "document_mask", c.data.document_mask,

@@ -82,7 +82,7 @@ void Gpt2::add_positions(const View& x) {
     if (options_.step != nullptr) {
         options_.step->add_positions(x);
     } else {
-        backend_.add_positions(x, weights_.positions().slice(0, batch_.T));
+        backend_.add_positions(x, weights_.positions().slice(0, batch_.T), starts());
     }
 }
 
@@ -114,7 +114,7 @@ void Gpt2::backward(const View& ids, TapGradient* taps,
         }
     }
     drop(d_h, 0, DropoutPlace::embedding);
-    backend_.add_positions_backward(weights_.d_positions().slice(0, batch_.T), d_h);
+    backend_.add_positions_backward(weights_.d_positions().slice(0, batch_.T), d_h, starts());
     const View& e = memory_.kept_embed;
     weights_.embedding().backward(backend_, d_h, ids, rows(e), d_kept_like(rows(e)));
 }
@@ -222,7 +222,7 @@ AttentionShape Gpt2::attention_shape() const {
 }
 
 AttentionOptions Gpt2::attention_options(std::int64_t layer) const {
-    return {.dropout = options_.dropout.at(layer, DropoutPlace::probabilities)};
+    return {.starts = starts(), .dropout = options_.dropout.at(layer, DropoutPlace::probabilities)};
 }
 
 }  // namespace lrd

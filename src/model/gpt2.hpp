@@ -32,6 +32,7 @@ public:
 
 /// What not every forward pass has.
 struct ForwardOptions {
+    View starts = {};               // (N) i32, where documents begin (backend.hpp); none: no mask
     ModelDropout dropout = {};      // in training alone
     AttentionStep* step = nullptr;  // in inference alone
 };
@@ -55,6 +56,7 @@ public:
                   const std::function<void(std::int64_t)>& layer_done = {});
 
     BatchShape batch() const { return batch_; }
+    const View& starts() const { return options_.starts; }    // of the batch
     View hidden() const { return rows(memory_.hidden); }      // (N, C) after ln_f
     View d_hidden() const { return rows(memory_.d_hidden); }  // (N, C)
     View tap(std::int64_t layer, Tap tap) const;              // (N, C)

@@ -131,7 +131,7 @@ void Evaluator::score(const EvalBatch& batch) {
     backend_.upload(part(labels_), batch.labels.data());
     const bool compared = teacher_.has_value();
     if (compared) {
-        teacher_->run(part(ids_), shape, {});
+        teacher_->run(part(ids_), shape, {}, {});
     }
     model_.forward(part(ids_), shape);
     const HeadTerm term{.model = &model_,
@@ -215,7 +215,7 @@ const std::vector<LossTerms>& Validation::run() {
         backend_.upload(ids, batch.ids.data());
         backend_.upload(labels, batch.labels.data());
         if (teacher_ != nullptr) {
-            teacher_->run(ids, shape, {});  // no windows of the training data
+            teacher_->run(ids, shape, {}, {});  // no windows of the training data
         }
         for (std::size_t k = 0; k < students_.size(); ++k) {
             students_[k]->model.forward(ids, shape);

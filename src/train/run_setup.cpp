@@ -87,7 +87,7 @@ void Run::open_data() {
     sources_.data_digest = tokens_->digest();
     loader_ = std::make_unique<Loader>(
         *tokens_, LoaderSettings{config_.data.context, config_.train.shuffle, config_.run.seed,
-                                 config_.data.limit_tokens});
+                                 config_.data.limit_tokens, config_.data.document_mask});
     if (config_.train.patience > 0 && config_.data.eval.empty()) {
         fail(ExitCode::usage,
              "train.patience = {} needs a split to evaluate on, and {} has no val; name one in "

@@ -63,6 +63,7 @@ Trainer::Trainer(Backend& backend, Communicator& world, const TrainSettings& set
     const auto k = static_cast<std::int64_t>(students.size());
     ids_ = arena_.region("ids", DType::i32, {rows});
     labels_ = arena_.region("labels", DType::i32, {rows});
+    starts_ = arena_.region("starts", DType::i32, {rows});
     norms_ = arena_.region("gradient norms", DType::f32, {k});
     norms_host_.resize(students.size());
     reports_.resize(students.size());
@@ -77,7 +78,7 @@ Trainer::Trainer(Backend& backend, Communicator& world, const TrainSettings& set
 }
 
 const std::vector<StudentReport>& Trainer::step(std::int64_t s) {
-    begin();
+    begin(s);
     for (std::int64_t i = mine_.first; i < mine_.last; ++i) {
         load((s - 1) * settings_.global_batch + i * settings_.micro_batch);
         forward();    // teacher once, then every student
@@ -90,7 +91,8 @@ const std::vector<StudentReport>& Trainer::step(std::int64_t s) {
     return reports_;
 }
 
-void Trainer::begin() {
+void Trainer::begin(std::int64_t s) {
+    counts_ = source_.counts((s - 1) * settings_.global_batch, settings_.global_batch);
     phases_.time(Phase::materialise, backend_, [&] {
         for (const auto& student : students_) {
             student->weights.materialise();
@@ -100,15 +102,21 @@ void Trainer::begin() {
 }
 
 void Trainer::load(std::int64_t first_sample) {
-    const Batch batch = source_.sample(first_sample, settings_.micro_batch);
-    backend_.upload(ids_, batch.ids.data());
-    backend_.upload(labels_, batch.labels.data());
-    first_sample_ = first_sample;
-    windows_ = batch.windows;
+    phases_.time(Phase::load, backend_, [&] {
+        const Batch batch = source_.sample(first_sample, settings_.micro_batch);
+        backend_.upload(ids_, batch.ids.data());
+        backend_.upload(labels_, batch.labels.data());
+        masked_ = !batch.starts.empty();
+        if (masked_) {
+            backend_.upload(starts_, batch.starts.data());
+        }
+        first_sample_ = first_sample;
+        windows_ = batch.windows;
+    });
 }
 
 ForwardOptions Trainer::options_of(const Student& student) const {
-    ForwardOptions options{.dropout = student.dropout};
+    ForwardOptions options{.starts = starts(), .dropout = student.dropout};
     options.dropout.first_row = first_sample_ * source_.context();
     return options;
 }
@@ -116,7 +124,8 @@ ForwardOptions Trainer::options_of(const Student& student) const {
 void Trainer::forward() {
     const BatchShape shape{settings_.micro_batch, source_.context()};
     if (teacher_ != nullptr) {
-        phases_.time(Phase::teacher, backend_, [&] { teacher_->run(ids_, shape, windows_); });
+        phases_.time(Phase::teacher, backend_,
+                     [&] { teacher_->run(ids_, shape, windows_, starts()); });
     }
     phases_.time(Phase::forward, backend_, [&] {
         for (const auto& student : students_) {
@@ -128,11 +137,11 @@ void Trainer::forward() {
 void Trainer::losses() {
     phases_.time(Phase::losses, backend_, [&] {
         for (const auto& student : students_) {
-            student->loss.begin(tokens_per_step(), settings_.global_batch);
+            student->loss.begin(counts_.rows, counts_.firsts, counts_.targets);
         }
         std::transform(students_.begin(), students_.end(), head_terms_.begin(),
                        [](const auto& student) { return student->loss.head_term(); });
-        const float scale = 1.0F / static_cast<float>(tokens_per_step());
+        const float scale = 1.0F / static_cast<float>(std::max<std::int64_t>(1, counts_.targets));
         head_.run(teacher_, head_terms_, labels_, scale, true);
     });
 }
@@ -232,20 +241,21 @@ void Trainer::measure_tap_variance() {
             backend_.zero(moments);
             load(i * settings_.micro_batch);
             // Not by window: a cache may not have all taps.
-            teacher_->run(ids_, {settings_.micro_batch, source_.context()}, {});
+            teacher_->run(ids_, {settings_.micro_batch, source_.context()}, {}, starts());
             for (std::int64_t tap = 0; tap < taps; ++tap) {
                 const View row = moments.slice(tap, tap + 1).reshape({c.C + 1});
                 backend_.tap_moments(
                     row.slice(0, c.C), row.slice(c.C, c.C + 1),
                     teacher_->tap(tap / taps_per_layer, static_cast<Tap>(tap % taps_per_layer)),
-                    source_.context(), skip_first);
+                    source_.context(), skip_first, starts());
             }
             backend_.download(over_batches.row(i), moments);
         }
         backend_.synchronize();
         const std::vector<double>& sums = over_batches.sum();
-        const std::int64_t T = source_.context();
-        const auto rows = static_cast<double>(settings_.global_batch * (skip_first ? T - 1 : T));
+        const RowCounts counts = source_.counts(0, settings_.global_batch);
+        const auto rows = static_cast<double>(
+            std::max<std::int64_t>(1, counts.rows - (skip_first ? counts.firsts : 0)));
         std::vector<double> trace;
         for (std::int64_t tap = 0; tap < taps; ++tap) {
             const double* x = sums.data() + tap * (c.C + 1);

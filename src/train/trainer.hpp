@@ -63,8 +63,9 @@ public:
     }
 
 private:
-    void begin();
+    void begin(std::int64_t s);
     void load(std::int64_t first_sample);
+    View starts() const { return masked_ ? starts_ : View{}; }
     ForwardOptions options_of(const Student& student) const;
     void forward();
     void losses();
@@ -89,6 +90,9 @@ private:
     std::vector<HeadTerm> head_terms_;
     Arena arena_;
     View ids_, labels_;                      // (N) i32
+    View starts_;                            // (N) i32, where documents begin
+    bool masked_ = false;                    // the loaded micro-batch has starts
+    RowCounts counts_;                       // of the global batch
     std::span<const std::int64_t> windows_;  // (B) of the batch at hand
     View norms_;                             // (K) Σ g²
     std::vector<float> norms_host_;

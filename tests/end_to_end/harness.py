@@ -200,7 +200,7 @@ def make_world(root):
     config = world.root / "teacher.toml"
     config.write_text(toml(world.tokens, [DENSE], steps=60, eval_every=30, checkpoint_every=30))
     run_well("train", config, "--out", world.teacher)
-    # 40 windows, of which a step takes 16: epochs end inside steps and, each fifth time, with one.
+    # The documents of at most 40 windows, of which a step takes 16: epochs end inside steps.
     world.continued.write_text(
         toml(world.tokens, [RELATIVE, SGD], world.teacher, steps=400, eval_every=150,
              checkpoint_every=100).replace("[teacher]", f"limit_tokens = {40 * 32 + 1}\n[teacher]"))
