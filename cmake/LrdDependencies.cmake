@@ -7,7 +7,7 @@ function(lrd_missing what)
 endfunction()
 
 find_package(PkgConfig REQUIRED)
-foreach(package fmt MPI OpenMP OpenSSL nlohmann_json)
+foreach(package fmt MPI OpenMP OpenSSL nlohmann_json Threads ZLIB)
     find_package(${package} QUIET)
     if(NOT ${package}_FOUND)
         lrd_missing(${package})
@@ -47,6 +47,7 @@ endfunction()
 
 lrd_pkg(pcre2 libpcre2-8)
 lrd_pkg(xxhash libxxhash)
+lrd_pkg(zstd libzstd)
 lrd_pkg(lapacke lapacke)
 
 

@@ -28,6 +28,8 @@ demo | libtomlplusplus-dev           | h toml++/toml.h                | tomlplus
 demo | nlohmann-json3-dev            | h nlohmann/json.hpp            | nlohmann_json
 demo | libpcre2-dev                  | h pcre2.h                      | pcre2
 demo | libxxhash-dev                 | h xxhash.h                     | xxhash
+demo | zlib1g-dev                    | h zlib.h                       | zlib
+demo | libzstd-dev                   | h zstd.h                       | zstd
 demo | libssl-dev                    | h openssl/evp.h                | openssl
 demo | python3                       | c python3                      | python (3.9 or later)
 demo | python3-numpy                 | p numpy                        | numpy for Python

@@ -41,6 +41,8 @@ WRAPPED = {
     "nlohmann/": "io",
     "openssl/": "io",
     "xxhash": "io",
+    "zlib.h": "io",
+    "zstd.h": "io",
     "pcre2": "data",
     "lapacke": "linalg",
     "cblas": "linalg",

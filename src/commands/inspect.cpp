@@ -8,11 +8,13 @@
 #include <filesystem>
 #include <limits>
 
+#include "commands/inspect_hugging_face.hpp"
 #include "core/check.hpp"
 #include "core/exit_code.hpp"
 #include "io/hdf5.hpp"
 #include "io/json.hpp"
 #include "io/publish.hpp"
+#include "model/hf_config.hpp"
 
 namespace lrd {
 namespace {
@@ -251,6 +253,11 @@ int inspect(const InspectOptions& options) {
     const std::string& path = options.path;
     if (!fs::exists(path)) {
         fail(ExitCode::missing_input, "{} does not exist", path);
+    }
+    if (hf::is_model(path)) {
+        const Json json = hugging_face_json(path);
+        options.json ? fmt::print("{}\n", json.dump(2)) : print_hugging_face(json);
+        return static_cast<int>(ExitCode::done);
     }
     const bool folder = fs::is_directory(path);
     const bool run = folder && fs::exists(path + "/run.toml");

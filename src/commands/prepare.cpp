@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: MIT
 #include "commands/prepare.hpp"
 
-#include <unistd.h>
-
 #include <charconv>
 #include <filesystem>
-#include <new>
+#include <memory>
 #include <optional>
 
+#include "commands/threads.hpp"
 #include "core/check.hpp"
 #include "core/log.hpp"
-#include "data/bpe_trainer.hpp"
-#include "data/documents.hpp"
-#include "data/shard_writer.hpp"
-#include "data/tokenizer.hpp"
+#include "data/corpus.hpp"
+#include "data/prepare_manifest.hpp"
 #include "io/publish.hpp"
+#include "io/work_folder.hpp"
 
 namespace lrd {
 
@@ -24,23 +22,29 @@ namespace fs = std::filesystem;
 
 constexpr const char* tokenizer_folder = "tokenizer";
 
+/// V of "train:V"; 0 for a folder.
 std::int64_t vocabulary_of(const std::string& tokenizer) {
     constexpr std::string_view prefix = "train:";
     std::int64_t size = 0;
+    const char* end = tokenizer.data() + tokenizer.size();
     if (tokenizer.starts_with(prefix)) {
-        const char* end = tokenizer.data() + tokenizer.size();
         const auto [stopped, error] = std::from_chars(tokenizer.data() + prefix.size(), end, size);
-        if (error == std::errc{} && stopped == end) {
+        if (error == std::errc{} && stopped == end && size > 0) {
             return size;
         }
+    } else if (fs::is_directory(tokenizer)) {
+        return 0;
     }
     fail(ExitCode::usage,
-         "--tokenizer \"{}\": expected train:V with the size of the vocabulary, "
-         "train:8192 for instance",
+         "--tokenizer \"{}\": expected train:V with the size of the vocabulary, train:8192 for "
+         "instance, or a folder with vocab.json and merges.txt",
          tokenizer);
 }
 
-std::vector<SplitRequest> requests_of(const PrepareOptions& options) {
+CorpusOptions corpus_options(const PrepareOptions& options) {
+    if (options.text.empty()) {
+        fail(ExitCode::usage, "no text: name its files with --text");
+    }
     std::vector<SplitRequest> requests;
     for (const auto& [name, value] : {std::pair("val", options.val), {"test", options.test}}) {
         if (!value.empty()) {
@@ -50,24 +54,35 @@ std::vector<SplitRequest> requests_of(const PrepareOptions& options) {
     for (const auto& [name, value] : options.splits) {
         requests.push_back({name, value});
     }
-    return requests;
+    return {options.text, document_rule(options.documents), options.json_key, split_aims(requests),
+            options.dedup};
+}
+
+fs::path out_path(const std::string& out) {
+    if (out.empty()) {
+        fail(ExitCode::usage, "no output: name a folder with --out");
+    }
+    // Without a trailing slash, which would make the folder its own parent.
+    const fs::path named = fs::absolute(out).lexically_normal();
+    return named.filename().empty() ? named.parent_path() : named;
 }
 
 /// "" if everything in `out` could come from an earlier prepare, else a name that could not.
 std::string foreign_entry(const fs::path& out) {
     for (const auto& entry : fs::directory_iterator(out)) {
         const std::string name = entry.path().filename().string();
-        if (shard_format::split_of(name).empty() && name != tokenizer_folder) {
+        if (shard_format::split_of(name).empty() && name != tokenizer_folder &&
+            name != shard_format::manifest) {
             return name;
         }
     }
     return "";
 }
 
-/// Refuses an output folder before any work is done for it.
-void check_out(const fs::path& out, bool overwrite) {
+/// Refuses an output folder that must not be touched. True if it is just what would be made.
+bool is_made(const fs::path& out, const PrepareOptions& options, const CorpusOptions& corpus) {
     if (!fs::exists(out)) {
-        return;
+        return false;
     }
     if (!fs::is_directory(out)) {
         fail(ExitCode::busy, "--out {}: there is a file of this name; choose another folder",
@@ -79,158 +94,119 @@ void check_out(const fs::path& out, bool overwrite) {
              "--out {}: the folder holds {}, which is no token file; choose a new folder",
              out.string(), foreign);
     }
-    if (!overwrite && !fs::is_empty(out)) {
-        fail(ExitCode::busy,
-             "--out {}: the folder holds token files already; choose another, or replace them with "
-             "--overwrite",
-             out.string());
+    if (options.overwrite || fs::is_empty(out)) {
+        return false;
     }
+    std::string difference = fmt::format("it has no {}", shard_format::manifest);
+    std::optional<PrepareManifest> manifest;
+    if (PrepareManifest::is_in(out.string())) {
+        manifest.emplace(PrepareManifest::read(out.string()));
+        const bool given = vocabulary_of(options.tokenizer) == 0;
+        difference = manifest->difference(corpus, given ? "given" : options.tokenizer,
+                                          given ? Tokenizer::load(options.tokenizer).sha256() : "");
+        difference = difference.empty() ? manifest->missing_output(out.string()) : difference;
+    }
+    if (!difference.empty()) {
+        fail(ExitCode::busy,
+             "--out {}: the folder holds other token files: {}; choose another folder, or replace "
+             "them with --overwrite",
+             out.string(), difference);
+    }
+    return true;
 }
 
-/// A folder beside the final one, removed unless it was published.
-class HiddenFolder {
-public:
-    explicit HiddenFolder(const fs::path& out) : out_(out), path_(beside("tmp")) {
-        make_directories(path_.string());
-    }
-    ~HiddenFolder() {
-        std::error_code ignored;
-        fs::remove_all(path_, ignored);
-    }
-    HiddenFolder(const HiddenFolder&) = delete;
-    HiddenFolder& operator=(const HiddenFolder&) = delete;
-
-    const fs::path& path() const { return path_; }
-
-    void publish() {
-        if (!fs::exists(out_) || fs::is_empty(out_)) {
-            publish_directory(path_.string(), out_.string());
-            return;
-        }
-        const fs::path old = beside("old");
-        publish_directory(out_.string(), old.string());
-        try {
-            publish_directory(path_.string(), out_.string());
-        } catch (...) {
-            publish_directory(old.string(), out_.string());
-            throw;
-        }
-        fs::remove_all(old);
-    }
-
-private:
-    fs::path beside(const char* what) const {
-        return out_.parent_path() /
-               fmt::format(".{}-{}-{}", what, out_.filename().string(), ::getpid());
-    }
-
-    fs::path out_, path_;
-};
-
-void print_heading() {
+void print_table(const PrepareManifest& manifest) {
     log::info("{:<10} {:>10} {:>13} {:>12} {:>12} {:>12} {:>7}", "split", "documents", "bytes",
               "words", "tokens", "bytes/token", "shards");
+    TextSizes all;
+    std::int64_t duplicates = 0;
+    for (const PrepareManifest::Total& total : manifest.totals()) {
+        log::info("{:<10} {:>10} {:>13} {:>12} {:>12} {:>12.3f} {:>7}", total.split,
+                  total.documents, total.sizes.bytes, total.sizes.words, total.tokens,
+                  static_cast<double>(total.sizes.bytes) / static_cast<double>(total.tokens),
+                  total.shards);
+        all += total.sizes;
+        duplicates += total.duplicates;
+    }
+    log::info("tokens include one end-of-text token per document; words include line ends");
+    if (all.unknown > 0) {
+        log::info("{} words are \"<unk>\", kept as ordinary text", all.unknown);
+    }
+    if (duplicates > 0) {
+        log::info("{} documents that equal another were left out (--dedup)", duplicates);
+    }
+    if (all.replaced > 0) {
+        log::warning("invalid UTF-8 at {} places became U+FFFD", all.replaced);
+    }
 }
 
-void print_totals(const std::string& name, const SplitTotals& totals) {
-    log::info("{:<10} {:>10} {:>13} {:>12} {:>12} {:>12.3f} {:>7}", name, totals.documents,
-              totals.bytes, totals.words, totals.tokens,
-              static_cast<double>(totals.bytes) / static_cast<double>(totals.tokens),
-              totals.shards);
+Tokenizer make_tokenizer(const Team& team, Corpus& corpus, const std::string& wanted) {
+    const std::int64_t vocab_size = vocabulary_of(wanted);
+    if (vocab_size > 0) {
+        const double start = log::now();
+        Tokenizer tokenizer = corpus.train_tokenizer(vocab_size);
+        log::info("tokenizer: {} tokens learnt from split train ({} rule) in {}", vocab_size,
+                  corpus.rule_of(0), log::duration(log::now() - start));
+        return tokenizer;
+    }
+    std::optional<Tokenizer> tokenizer;
+    team.on_all([&] { tokenizer.emplace(Tokenizer::load(wanted)); });
+    return std::move(*tokenizer);
 }
 
-Tokenizer train_tokenizer(const Split& train, std::int64_t vocab_size) {
-    const double start = log::now();
-    BpeTrainer trainer;
-    for (const std::string_view document : train.documents) {
-        trainer.add(document);
-    }
-    Tokenizer tokenizer = trainer.train(vocab_size);
-    log::info("tokenizer: {} tokens learnt from split train ({} rule) in {}", vocab_size,
-              train.rule, log::duration(log::now() - start));
-    return tokenizer;
-}
-
-SplitTotals write_split(const Split& split, const ShardHeader& header, Encoder& encoder,
-                        const fs::path& dir) {
-    ShardWriter writer(dir.string(), header);
-    log::Progress progress("encode " + split.name, static_cast<double>(split.bytes));
-    std::vector<std::int32_t> ids;
-    std::int64_t done = 0;
-    for (const std::string_view document : split.documents) {
-        ids.clear();
-        encoder.encode(document, ids);
-        const auto bytes = static_cast<std::int64_t>(document.size());
-        writer.add(ids, bytes, count_words(document));
-        done += bytes;
-        progress.update(static_cast<double>(done));
-    }
-    return writer.finish();
-}
-
-void prepare_alone(const PrepareOptions& options) {
-    const std::int64_t vocab_size = vocabulary_of(options.tokenizer);
-    if (options.out.empty()) {
-        fail(ExitCode::usage, "no output: name a folder with --out");
-    }
-    // Without a trailing slash, which would make the folder its own parent.
-    const fs::path named = fs::absolute(options.out).lexically_normal();
-    const fs::path out = named.filename().empty() ? named.parent_path() : named;
-    check_out(out, options.overwrite);
-    const Corpus corpus(options.text, document_rule(options.documents), requests_of(options));
-    if (corpus.replaced() > 0) {
-        log::warning("invalid UTF-8 at {} places became U+FFFD", corpus.replaced());
-    }
-    HiddenFolder folder(out);
-    const Tokenizer tokenizer = train_tokenizer(corpus.splits().front(), vocab_size);
-    make_directories((folder.path() / tokenizer_folder).string());
-    tokenizer.save(folder.path() / tokenizer_folder);
-    fsync_path((folder.path() / tokenizer_folder).string());
-
-    const std::string digest = tokenizer.sha256();
-    Encoder encoder(tokenizer);
-    std::vector<SplitTotals> totals;
-    for (const Split& split : corpus.splits()) {
-        const ShardHeader header{.split = split.name,
-                                 .document_rule = split.rule,
-                                 .tokenizer_sha256 = digest,
-                                 .vocab_size = tokenizer.vocab_size(),
-                                 .end_of_text = tokenizer.end_of_text(),
-                                 .replaced = corpus.replaced()};
-        totals.push_back(write_split(split, header, encoder, folder.path()));
-    }
-    folder.publish();
-    print_heading();
-    for (std::size_t i = 0; i < totals.size(); ++i) {
-        print_totals(corpus.splits()[i].name, totals[i]);
-    }
-    log::info("written to {}", options.out);
+/// Text → `work->result()`; `work` is rank 0's, `folder` the path of it.
+void make(const Team& team, const PrepareOptions& options, const CorpusOptions& corpus_options,
+          const std::string& folder, WorkFolder* work) {
+    const std::string result = folder + "/result";
+    Corpus corpus(team, corpus_options, folder + "/scratch");
+    corpus.look();
+    corpus.scan();
+    corpus.divide();
+    const Tokenizer tokenizer = make_tokenizer(team, corpus, options.tokenizer);
+    const auto shards = corpus.encode(tokenizer, result);
+    team.on_first([&] {
+        corpus.check_unchanged();
+        const std::string tokens = result + "/" + tokenizer_folder;
+        make_directories(tokens);
+        tokenizer.save(tokens);
+        fsync_path(tokens);
+        const bool given = vocabulary_of(options.tokenizer) == 0;
+        const auto manifest = PrepareManifest::of(
+            corpus, shards, given ? "given" : options.tokenizer, tokenizer.sha256(), result);
+        manifest.write(result);
+        fs::remove(result + "/" + shard_format::unfinished);
+        work->publish();
+        print_table(manifest);
+        log::info("written to {}", options.out);
+    });
 }
 
 }  // namespace
 
 int prepare(const PrepareOptions& options, Communicator& world) {
-    std::optional<Error> error;
-    if (world.rank() == 0) {
-        try {
-            prepare_alone(options);
-        } catch (const Error& one) {
-            error = one;
-        } catch (const std::bad_alloc&) {
-            error = Error(ExitCode::out_of_memory,
-                          "prepare: no memory left; the text has to fit in memory");
-        } catch (const std::exception& one) {
-            error = Error(ExitCode::io, fmt::format("prepare: {}", one.what()));
+    const Team team(world, static_cast<int>(set_threads(options.threads, world)));
+    CorpusOptions corpus;
+    fs::path out;
+    team.on_all([&] {
+        vocabulary_of(options.tokenizer);
+        corpus = corpus_options(options);
+        out = out_path(options.out);
+    });
+    std::unique_ptr<WorkFolder> work;  // rank 0's
+    std::string folder;
+    team.on_first([&] {
+        if (is_made(out, options, corpus)) {
+            print_table(PrepareManifest::read(out.string()));
+            log::info("{} is up to date: nothing to do", options.out);
+            return;
         }
-    }
-    // One byte of exit code before the sentence: the other ranks leave with the same error.
-    std::string news;
-    if (error) {
-        news = static_cast<char>(error->code()) + std::string(error->what());
-    }
-    world.broadcast(news, 0);
-    if (!news.empty()) {
-        throw Error(static_cast<ExitCode>(news[0]), news.substr(1));
+        work = std::make_unique<WorkFolder>(out.string());
+        folder = work->path();
+        write_text_and_fsync(work->result() + "/" + shard_format::unfinished, "");
+    });
+    team.broadcast(folder);
+    if (!folder.empty()) {
+        make(team, options, corpus, folder, work.get());
     }
     return static_cast<int>(ExitCode::done);
 }

@@ -143,6 +143,12 @@ void check(const std::string& file, const Config& c) {
         fail(ExitCode::usage, "{}: model.width = {} is not a multiple of model.heads = {}", file,
              c.model.width, c.model.heads);
     }
+    if (c.train.patience > 0 && c.train.eval_every == 0) {
+        fail(ExitCode::usage,
+             "{}: train.patience = {} counts evaluations, and train.eval_every = 0 has none before "
+             "the end; set train.eval_every",
+             file, c.train.patience);
+    }
     if (c.train.global_batch % c.train.micro_batch != 0) {
         fail(ExitCode::usage,
              "{}: train.global_batch = {} is not a multiple of train.micro_batch = {}", file,

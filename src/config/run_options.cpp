@@ -86,7 +86,8 @@ std::vector<Option> run_options(Config& c) {
         option("teacher", "cache", c.teacher.cache,
                "keep its outputs for later epochs: none, memory or a folder"),
         option("teacher", "cache_clone", c.teacher.cache_clone,
-               "clone targets to cache: all, none or layers, \"0,3,5\""),
+               "layers whose clone targets are compared and cached: all, none or [0, 3, 5]",
+               {.list_as_text = true}),
         option("teacher", "cache_topk", c.teacher.cache_topk,
                "cache only the K largest logits; 0 = the exact head", not_negative),
         option("teacher", "cache_precision", c.teacher.cache_precision, "of cached values",
@@ -133,7 +134,7 @@ std::vector<Option> student_options(StudentSettings& s) {
         option("", "embedding_rank", s.embedding_rank,
                "re of the token embedding and head; 0 = dense", not_negative),
         option("", "init", s.init, "first values", {.allowed = {"svd", "random"}}),
-        option("", "seed", s.seed, "of random first values", not_negative),
+        option("", "seed", s.seed, "of random first values and of dropout", not_negative),
         option("", "start", s.start, "MODEL whose weights it starts from"),
     };
     append(all, loss_options(s.loss));

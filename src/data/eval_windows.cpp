@@ -55,7 +55,8 @@ EvalBatch EvalWindows::batch(std::int64_t i) {
         first_[static_cast<std::size_t>(b)] = first;
     }
     const auto size = static_cast<std::size_t>(B * T);
-    return {B,
+    return {begin,
+            B,
             T,
             {ids_.data(), size},
             {labels_.data(), size},

@@ -11,6 +11,7 @@ namespace lrd {
 
 /// B windows of the same length T, valid until the next call.
 struct EvalBatch {
+    std::int64_t window = 0;  // number of the first one
     std::int64_t B = 0, T = 0;
     std::span<const std::int32_t> ids;     // (B·T)
     std::span<const std::int32_t> labels;  // (B·T); below 0: an earlier window has scored it

@@ -9,34 +9,57 @@
 #include <vector>
 
 #include "data/shard_format.hpp"
+#include "io/digest.hpp"
 #include "io/hdf5.hpp"
 
 namespace lrd {
 
-/// Writes the shards of one split into a folder that is not visible yet.
+/// Writes one shard as its tokens come; what it keeps in memory does not grow.
 class ShardWriter {
 public:
-    static constexpr std::int64_t default_limit = std::int64_t{64} << 20;
+    struct Place {
+        std::int64_t shard = 0, shards = 1;
+        std::int64_t documents = 1;  ///< that will come
+        std::int64_t most_tokens = std::int64_t{1} << 62;
+    };
+    struct Written {
+        std::int64_t tokens = 0, documents = 0, bytes = 0, words = 0;
+        std::string digest;
+    };
 
-    /// A shard has at most `limit` tokens, unless a single document is longer.
-    ShardWriter(std::string dir, ShardHeader header, std::int64_t limit = default_limit);
+    /// The file is made in `dir`, which is not visible yet.
+    ShardWriter(const std::string& dir, const ShardHeader& header, const Place& place);
 
-    /// `ids` without the end-of-text token, which is put behind them.
-    void add(std::span<const std::int32_t> ids, std::int64_t bytes, std::int64_t words);
-    /// Writes what is left, marks each file with their number, fsyncs. Nothing comes after.
-    SplitTotals finish();
+    void add(std::span<const std::int32_t> ids);                ///< of the open document
+    void end_document(std::int64_t bytes, std::int64_t words);  ///< puts the end-of-text token
+    /// Writes what is left and the attributes, fsyncs. Nothing comes after.
+    Written finish();
 
 private:
-    void write_shard();
-    std::string write_datasets(h5::File& file) const;  ///< returns their digest
-    std::string path_of(std::int64_t shard) const;
+    template <class T>
+    struct Column {
+        const char* name;
+        std::vector<T> values = {};  // not written yet
+        Sha256 digest = {};
+    };
+    template <class T>
+    void create(Column<T>& column, std::int64_t most);
+    template <class T>
+    void flush(Column<T>& column);
+    template <class T>
+    void put(Column<T>& column, T value);
+    void put_token(std::int32_t id);
+    void write_attributes();
 
-    std::string dir_;
     ShardHeader header_;
-    std::int64_t limit_;
-    std::vector<std::int32_t> tokens_;
-    std::vector<std::int64_t> offsets_, bytes_, words_;
-    SplitTotals totals_;
+    Place place_;
+    std::string path_;
+    h5::File file_;
+    Column<std::uint16_t> narrow_;
+    Column<std::int32_t> wide_;
+    Column<std::int64_t> offsets_, bytes_, words_;
+    std::int32_t max_id_ = 0;
+    Written written_;
 };
 
 }  // namespace lrd

@@ -116,6 +116,13 @@ TokenFiles::TokenFiles(const std::string& path, const std::string& split) : path
              "one",
              path);
     }
+    const fs::path folder = fs::is_directory(path) ? fs::path(path) : fs::path(path).parent_path();
+    if (fs::exists(folder / names::unfinished)) {
+        fail(
+            ExitCode::bad_data,
+            "{}: `lrd prepare` did not finish it; call it again, and name the folder that it makes",
+            path);
+    }
     Sha256 all;
     if (!fs::is_directory(path)) {
         header_.split = split;

@@ -21,6 +21,9 @@ struct CloseFile {
 struct FreeContext {
     void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
 };
+struct FreeHash {
+    void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
+};
 
 }  // namespace
 
@@ -75,9 +78,32 @@ std::string sha256_file(const std::string& path) {
     return digest.hex();
 }
 
+std::string Hash128::hex() const { return fmt::format("{:016x}{:016x}", high, low); }
+
 std::string xxh3_128(const void* data, std::size_t bytes) {
     const XXH128_hash_t hash = XXH3_128bits(data, bytes);
-    return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
+    return Hash128{hash.high64, hash.low64}.hex();
+}
+
+struct Xxh3::State {
+    std::unique_ptr<XXH3_state_t, FreeHash> hash{XXH3_createState()};
+};
+
+Xxh3::Xxh3() : state_(std::make_unique<State>()) {
+    LRD_CHECK(state_->hash != nullptr, "no memory for a hash");
+    restart();
+}
+Xxh3::~Xxh3() = default;
+
+void Xxh3::restart() { XXH3_128bits_reset(state_->hash.get()); }
+
+void Xxh3::add(const void* data, std::size_t bytes) {
+    XXH3_128bits_update(state_->hash.get(), data, bytes);
+}
+
+Hash128 Xxh3::value() const {
+    const XXH128_hash_t hash = XXH3_128bits_digest(state_->hash.get());
+    return {hash.high64, hash.low64};
 }
 
 }  // namespace lrd

@@ -114,6 +114,22 @@ void Backend::gelu_backward(const View& d_x, const View& d_y, const View& x) {
     Call::run(*this, "gelu_backward", [&] { do_gelu_backward(d_x, d_y, x); });
 }
 
+namespace {
+void check_dropout(const Operands& check, const Dropout& d) {
+    check.require(d.rate >= 0.0F && d.rate < 1.0F, "the rate of dropout is not in [0, 1)");
+    check.require(d.first_row >= 0, "the first row of dropout is negative");
+}
+}  // namespace
+
+void Backend::dropout(const View& y, const View& x, const Dropout& dropout) {
+    const Operands check("dropout");
+    check.has_dims("x", x, 2);
+    check.is_dense("x", x);
+    check.same_shape("y", y, x);
+    check_dropout(check, dropout);
+    Call::run(*this, "dropout", [&] { do_dropout(y, x, dropout); });
+}
+
 // ---- embedding
 
 void Backend::embed(const View& x, const View& table, const View& ids) {
@@ -177,6 +193,7 @@ void Backend::layernorm(const LayerNorm& args) {
         check.has_shape("residual", args.residual, {rows, width});
         check.has_shape("h", args.h, {rows, width});
     }
+    check.require(args.epsilon > 0.0, "epsilon is not positive");
     Call::run(*this, "layernorm", [&] { do_layernorm(args); });
 }
 
@@ -202,27 +219,30 @@ void Backend::layernorm_backward(const LayerNormBackward& args) {
 
 namespace {
 void check_attention(const Operands& check, const View& y, const View& lse, const View& qkv,
-                     AttentionShape s) {
+                     AttentionShape s, const AttentionOptions& options) {
     check.require(s.B >= 0 && s.T >= 0 && s.H > 0 && s.D > 0, "the shape has a negative part");
     check.has_shape("y", y, {s.B * s.T, s.H * s.D});
     check.has_shape("lse", lse, {s.B, s.H, s.T});
     check.has_shape("qkv", qkv, {s.B * s.T, 3 * s.H * s.D});
+    check_dropout(check, options.dropout);
 }
 }  // namespace
 
-void Backend::attention(const View& y, const View& lse, const View& qkv, AttentionShape shape) {
-    check_attention(Operands("attention"), y, lse, qkv, shape);
-    Call::run(*this, "attention", [&] { do_attention(y, lse, qkv, shape); });
+void Backend::attention(const View& y, const View& lse, const View& qkv, AttentionShape shape,
+                        const AttentionOptions& options) {
+    check_attention(Operands("attention"), y, lse, qkv, shape, options);
+    Call::run(*this, "attention", [&] { do_attention(y, lse, qkv, shape, options); });
 }
 
 void Backend::attention_backward(const View& d_qkv, const View& d_y, const View& y, const View& lse,
-                                 const View& qkv, AttentionShape shape) {
+                                 const View& qkv, AttentionShape shape,
+                                 const AttentionOptions& options) {
     const Operands check("attention_backward");
-    check_attention(check, y, lse, qkv, shape);
+    check_attention(check, y, lse, qkv, shape, options);
     check.same_shape("d_y", d_y, y);
     check.same_shape("d_qkv", d_qkv, qkv);
     Call::run(*this, "attention_backward",
-              [&] { do_attention_backward(d_qkv, d_y, y, lse, qkv, shape); });
+              [&] { do_attention_backward(d_qkv, d_y, y, lse, qkv, shape, options); });
 }
 
 }  // namespace lrd

@@ -35,13 +35,32 @@ struct AttentionShape {
     std::int64_t B, T, H, D;
 };
 
+/// Which elements are dropped, without a mask in memory: forward and backward ask for the same
+/// numbers. The number of element (row, column) is word `column mod 4` of
+///   Philox4x32-10(counter {column / 4, head, low 32 bits of R, high 32 bits of R},
+///                 key {low 32 bits of `key`, high 32 bits})        with R = first_row + row.
+/// It is kept, times 1/(1 − rate), where number ≥ rate·2³², and else 0. R is global (sample · T +
+/// position), so neither ranks nor the cut into batches show. Where there are no heads, head = 0.
+struct Dropout {
+    float rate = 0.0F;  // in [0, 1); 0: nothing is dropped
+    std::uint64_t key = 0;
+    std::int64_t first_row = 0;
+};
+
+/// What not every attention has.
+struct AttentionOptions {
+    Dropout dropout =
+        {};  // of the probabilities: row = query, column = key's place in its sequence
+};
+
 struct LayerNorm {
-    View y;              // (N, C)  out: (h − mean)·rstd·gamma + beta, variance biased, eps 1e-5
-    View h;              // (N, C)  out: x + residual; unused without a residual
-    View mean, rstd;     // (N)     out
-    View x;              // (N, C)
-    View residual = {};  // (N, C)  or none: then x itself is normalised
-    View gamma, beta;    // (C)
+    View y;                 // (N, C)  out: (h − mean)·rstd·gamma + beta, variance biased
+    View h;                 // (N, C)  out: x + residual; unused without a residual
+    View mean, rstd;        // (N)     out
+    View x;                 // (N, C)
+    View residual = {};     // (N, C)  or none: then x itself is normalised
+    View gamma, beta;       // (C)
+    double epsilon = 1e-5;  // added to the variance
 };
 
 struct LayerNormBackward {
@@ -57,15 +76,22 @@ struct LayerNormBackward {
 ///   kd = τ²·KL(p_t^τ ‖ p_s^τ)         d kd/dz_s = τ·(p_s^τ − p_t^τ)
 ///   lm = −log p_s[y]                  d lm/dz_s = p_s − 1_y
 /// A label below 0 marks padding: losses and gradient of that row are 0.
+/// A teacher known by its K largest logits z_k and lse = log Σ_v e^(z_v/τ) has p_k = e^(z_k/τ − lse)
+/// and one bucket for the rest, m = 1 − Σ p_k, against the student's R = 1 − Σ_k q_k (q = p_s^τ):
+///   kd = τ²·[ Σ_k p_k log(p_k/q_k) + m log(m/R) ]       a lower bound of the exact one
+///   d kd/dz_j = τ·(q_j − p_j) for j among the K, τ·q_j·(1 − m/R) elsewhere
 struct HeadLoss {
     View z_s;       // (R, V) in: student's logits; out: its gradient, if `gradient`
-    View z_t = {};  // (R, V) teacher's logits, or none: kd is 0
+    View z_t = {};  // (R, V) teacher's logits, or none: kd is 0 without the three below
     View labels;    // (R) i32
     View kd, lm;    // (R) out, without weights
     float tau = 1.0F;
     float w_kd = 0.0F, w_lm = 0.0F;  // gradient = scale·(w_kd·d kd + w_lm·d lm)
     float scale = 1.0F;
     bool gradient = true;
+    View top_ids = {};  // (R, K) i32, different in a row, in place of z_t
+    View top_z = {};    // (R, K) their logits
+    View lse = {};      // (R) of the teacher at this τ
 };
 
 /// sum += Σ|s − t|² and d_s += scale·(s − t), over rows; with skip_first without position 0 of
@@ -109,6 +135,8 @@ public:
     void column_sums(const View& sums, const View& x);  // (M) += over rows of (N, M)
     void gelu(const View& y, const View& x);            // tanh form of GPT-2
     void gelu_backward(const View& d_x, const View& d_y, const View& x);  // d_x may be d_y
+    /// y = x·(0 or 1/(1 − rate)), (N, C); y may be x. Its own backward: d_x from d_y.
+    void dropout(const View& y, const View& x, const Dropout& dropout);
 
     // ---- embedding
     void embed(const View& x, const View& table, const View& ids);  // (N,K) = (V,K)[ids (N) i32]
@@ -121,9 +149,11 @@ public:
     void layernorm_backward(const LayerNormBackward& args);
     /// Causal attention, scores scaled by 1/√D. y (N, H·D), lse (B, H, T): log-sum-exp of each
     /// row of scaled scores; qkv (N, 3·H·D): q, k, v side by side, head after head.
-    void attention(const View& y, const View& lse, const View& qkv, AttentionShape shape);
+    void attention(const View& y, const View& lse, const View& qkv, AttentionShape shape,
+                   const AttentionOptions& options = {});
     void attention_backward(const View& d_qkv, const View& d_y, const View& y, const View& lse,
-                            const View& qkv, AttentionShape shape);
+                            const View& qkv, AttentionShape shape,
+                            const AttentionOptions& options = {});
 
     // ---- generation: keys and values of the tokens so far, cache_k and cache_v (B, Tmax, H·D)
     /// Those of B sequences of T tokens, qkv (N, 3·H·D), become positions 0…T−1 of the caches.
@@ -136,7 +166,14 @@ public:
     // ---- losses
     void head_loss(const HeadLoss& args);
     void argmax_rows(const View& best, const View& z);  // (R) i32 = first largest of (R, V)
+    /// ranks (R) i32: how many of a row's logits come before the label's: those above it and, of
+    /// those equal to it, the ones to its left; −1 for a label below 0. NaN comes before nobody.
+    void label_ranks(const View& ranks, const View& z, const View& labels);
     void clone_loss(const CloneLoss& args);
+    /// The K largest of each row of (R, V), the largest first, of equal ones the first; (R, K) both,
+    /// ids i32. NaN counts as −∞.
+    void top_k(const View& values, const View& ids, const View& z);
+    void log_sum_exp(const View& lse, const View& z, float tau);  // (R) = log Σ e^(z/τ) of (R, V)
     /// column_sums (C) += Σ x, square_sum (1) += Σ x², over the rows that CloneLoss would take.
     void tap_moments(const View& column_sums, const View& square_sum, const View& x, std::int64_t T,
                      bool skip_first);
@@ -153,6 +190,9 @@ public:
     std::map<std::string, double> take_profile();
 
 protected:
+    /// From now on calls are checked and nothing more (make_counting_backend).
+    void set_idle() { idle_ = true; }
+
     /// Around every call above, e.g. to open memory or mark a range in a trace.
     virtual void begin_op(const char* op) = 0;
     virtual void end_op(const char* op) noexcept = 0;
@@ -169,22 +209,27 @@ protected:
     virtual void do_column_sums(const View& sums, const View& x) = 0;
     virtual void do_gelu(const View& y, const View& x) = 0;
     virtual void do_gelu_backward(const View& d_x, const View& d_y, const View& x) = 0;
+    virtual void do_dropout(const View& y, const View& x, const Dropout& dropout) = 0;
     virtual void do_embed(const View& x, const View& table, const View& ids) = 0;
     virtual void do_embed_backward(const View& d_table, const View& d_x, const View& ids) = 0;
     virtual void do_add_positions(const View& x, const View& positions) = 0;
     virtual void do_add_positions_backward(const View& d_positions, const View& d_x) = 0;
     virtual void do_layernorm(const LayerNorm& args) = 0;
     virtual void do_layernorm_backward(const LayerNormBackward& args) = 0;
-    virtual void do_attention(const View& y, const View& lse, const View& qkv,
-                              AttentionShape shape) = 0;
+    virtual void do_attention(const View& y, const View& lse, const View& qkv, AttentionShape shape,
+                              const AttentionOptions& options) = 0;
     virtual void do_attention_backward(const View& d_qkv, const View& d_y, const View& y,
-                                       const View& lse, const View& qkv, AttentionShape shape) = 0;
+                                       const View& lse, const View& qkv, AttentionShape shape,
+                                       const AttentionOptions& options) = 0;
     virtual void do_store_kv(const View& cache_k, const View& cache_v, const View& qkv,
                              AttentionShape shape) = 0;
     virtual void do_attention_decode(const View& y, const View& cache_k, const View& cache_v,
                                      const View& qkv, const View& lengths, std::int64_t H) = 0;
     virtual void do_head_loss(const HeadLoss& args) = 0;
     virtual void do_argmax_rows(const View& best, const View& z) = 0;
+    virtual void do_top_k(const View& values, const View& ids, const View& z) = 0;
+    virtual void do_log_sum_exp(const View& lse, const View& z, float tau) = 0;
+    virtual void do_label_ranks(const View& ranks, const View& z, const View& labels) = 0;
     virtual void do_clone_loss(const CloneLoss& args) = 0;
     virtual void do_tap_moments(const View& column_sums, const View& square_sum, const View& x,
                                 std::int64_t T, bool skip_first) = 0;
@@ -198,10 +243,13 @@ protected:
 private:
     class Call;
     bool profiling_ = false;
+    bool idle_ = false;
     std::map<std::string, double> profile_;
 };
 
 /// The backend of `device` ("auto", "cpu"), or Error(usage) that says what there is.
 std::unique_ptr<Backend> make_backend(const std::string& device);
+/// A backend whose memory has addresses but no bytes and whose calls do nothing: for plans.
+std::unique_ptr<Backend> make_counting_backend();
 
 }  // namespace lrd

@@ -13,6 +13,9 @@ class Backend::Call {
 public:
     template <class Body>
     static void run(Backend& backend, const char* op, Body&& body) {
+        if (backend.idle_) {
+            return;
+        }
         const Scope scope(backend, op);
         if (!backend.profiling_) {
             body();

@@ -32,6 +32,8 @@ public:
     void set_tap_variance(std::vector<double> trace);  ///< (L · taps_per_layer)
     const std::vector<double>& tap_variance() const { return tap_variance_; }
 
+    const Arena& arena() const { return arena_; }
+
     /// Sums to 0; what follows has `rows` rows in `sequences` sequences, over all ranks.
     void begin(std::int64_t rows, std::int64_t sequences);
     HeadTerm head_term();

@@ -17,7 +17,8 @@ struct HeadTerm {
     bool wants_kd = true;   // needs the teacher's logits
     View kd_rows, lm_rows;  // (N) out
     View kd_sum, lm_sum;    // (1) +=
-    View top1 = {};         // (N) i32 out, or none
+    View top1 = {};         // (N) i32 out, or none: the token ranked first
+    View label_ranks = {};  // (N) i32 out, or none: where the label ranks, from 0
 };
 
 class HeadPass {
@@ -36,8 +37,8 @@ public:
     const Arena& arena() const { return arena_; }
 
 private:
-    void run_block(const HeadTerm& student, const View& z_t, const View& labels, std::int64_t begin,
-                   std::int64_t end, float scale, bool gradient);
+    void run_block(const HeadTerm& student, const View& z_t, const TopK* top, const View& labels,
+                   std::int64_t begin, std::int64_t end, float scale, bool gradient);
 
     Backend& backend_;
     std::int64_t block_rows_;

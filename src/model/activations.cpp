@@ -6,6 +6,19 @@
 #include <algorithm>
 
 namespace lrd {
+namespace {
+
+std::int64_t widest_kept(const Weights& weights) {
+    std::int64_t widest = weights.embedding().kept_width();
+    for (std::int64_t l = 0; l < weights.config().L; ++l) {
+        for (int i = 0; i < linears_per_layer; ++i) {
+            widest = std::max(widest, weights.form(l, static_cast<Linear>(i)).kept_width());
+        }
+    }
+    return widest;
+}
+
+}  // namespace
 
 Activations::Activations(const Weights& weights, const std::string& name, BatchShape shape,
                          bool taps)
@@ -13,6 +26,9 @@ Activations::Activations(const Weights& weights, const std::string& name, BatchS
     const Gpt2Config& c = weights.config();
     embedded = region("embedded", c.C);
     kept_embed = region("kept embed", weights.embedding().kept_width());
+    if (!weights.trains()) {
+        kept_scratch_ = region("kept", widest_kept(weights));
+    }
     for (std::int64_t l = 0; l < c.L; ++l) {
         const bool share = !weights.trains() && l > 0;
         blocks.push_back(make_block(weights, l, share ? &blocks.front() : nullptr));
@@ -25,18 +41,12 @@ Activations::Activations(const Weights& weights, const std::string& name, BatchS
     if (!weights.trains()) {
         return;
     }
-    std::int64_t widest = weights.embedding().kept_width();
-    for (std::int64_t l = 0; l < c.L; ++l) {
-        for (int i = 0; i < linears_per_layer; ++i) {
-            widest = std::max(widest, weights.form(l, static_cast<Linear>(i)).kept_width());
-        }
-    }
     for (View* x : {&d_hidden, &d_h, &d_a, &d_c}) {
         *x = region("d_residual", c.C);
     }
     d_wide = region("d_wide", std::max(3 * c.attention_width(), c.F));
     d_wide_2 = region("d_wide_2", std::max(c.attention_width(), c.F));
-    d_kept = region("d_kept", widest);
+    d_kept = region("d_kept", widest_kept(weights));
 }
 
 View Activations::region(const std::string& name, std::int64_t width) {
@@ -53,32 +63,36 @@ BlockActivations Activations::make_block(const Weights& weights, std::int64_t la
         }
         b.a = region(fmt::format("h.{} a", layer), c.C);
     }
+    // Ranks may differ from linear to linear, so what is shared is a scratch for the widest.
+    const auto kept = [&](Linear linear) {
+        const std::int64_t width = weights.form(layer, linear).kept_width();
+        return weights.trains() ? region(fmt::format("h.{} kept", layer), width)
+               : width == 0     ? View{}
+                                : kept_scratch_.at(0, {rows(), width});
+    };
+    b.kept_attn = kept(Linear::c_attn);
+    b.kept_proj = kept(Linear::attn_c_proj);
+    b.kept_fc = kept(Linear::c_fc);
+    b.kept_mlp = kept(Linear::mlp_c_proj);
     if (shared != nullptr) {
         return b;
     }
     const auto named = [&](const char* what, std::int64_t width) {
         return region(fmt::format("h.{} {}", layer, what), width);
     };
-    const auto kept = [&](Linear linear) {
-        return named("kept", weights.form(layer, linear).kept_width());
-    };
     const auto column = [&](const char* what) { return named(what, 1).reshape({rows()}); };
     b.ln_1 = named("ln_1", c.C);
     b.mean_1 = column("mean_1");
     b.rstd_1 = column("rstd_1");
-    b.kept_attn = kept(Linear::c_attn);
     b.qkv = named("qkv", 3 * c.attention_width());
     b.att = named("att", c.attention_width());
     b.lse = named("lse", c.H).reshape({capacity.B, c.H, capacity.T});
-    b.kept_proj = kept(Linear::attn_c_proj);
     b.h_mid = named("h_mid", c.C);
     b.ln_2 = named("ln_2", c.C);
     b.mean_2 = column("mean_2");
     b.rstd_2 = column("rstd_2");
-    b.kept_fc = kept(Linear::c_fc);
     b.fc = named("fc", c.F);
     b.gelu = named("gelu", c.F);
-    b.kept_mlp = kept(Linear::mlp_c_proj);
     b.mlp = named("mlp", c.C);
     return b;
 }

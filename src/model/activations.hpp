@@ -46,6 +46,8 @@ private:
                                 const BlockActivations* shared);
     View region(const std::string& name, std::int64_t width);
     std::int64_t rows() const { return capacity.rows(); }
+
+    View kept_scratch_;  // (N, largest r or re), inference only: nothing looks back
 };
 
 }  // namespace lrd

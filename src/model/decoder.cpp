@@ -54,7 +54,7 @@ void Decoder::prefill(std::span<const TokenIds> prompts) {
     const View ids = ids_.slice(0, B() * T);
     backend_.upload(ids, host_ids_.data());
     Prefill hooks(*this);
-    gpt2_.forward(ids, {B(), T}, &hooks);
+    gpt2_.forward(ids, {B(), T}, {.step = &hooks});
     for (std::int64_t b = 0; b < B(); ++b) {
         const std::int64_t last = b * T + lengths_[static_cast<std::size_t>(b)] - 1;
         gpt2_.logits(z_.slice(b, b + 1), last, last + 1);
@@ -76,7 +76,7 @@ void Decoder::step(std::span<const std::int32_t> tokens) {
     backend_.upload(first(ids_), host_ids_.data());
     backend_.upload(first(device_lengths_), lengths_.data());
     Step hooks(*this);
-    gpt2_.forward(first(ids_), {B(), 1}, &hooks);
+    gpt2_.forward(first(ids_), {B(), 1}, {.step = &hooks});
     gpt2_.logits(first(z_), 0, B());
     for (std::size_t b = 0; b < tokens.size(); ++b) {
         lengths_[b] += tokens[b] < 0 ? 0 : 1;

@@ -8,7 +8,7 @@
 namespace lrd {
 
 Embedding::Embedding(const Gpt2Config& config, std::int64_t rank)
-    : v_(config.V), c_(config.C), rank_(rank) {
+    : v_(config.V), c_(config.C), rank_(rank), tied_(config.tied) {
     if (rank < 0 || rank > std::min(v_, c_)) {
         fail(ExitCode::usage,
              "student.embedding_rank {} is not in 0..{} (= min of V = {} and C = {}; "
@@ -17,75 +17,95 @@ Embedding::Embedding(const Gpt2Config& config, std::int64_t rank)
     }
 }
 
+std::vector<std::string> Embedding::tables() const {
+    return tied_ ? std::vector<std::string>{"wte"} : std::vector<std::string>{"wte", "lm_head"};
+}
+
 std::vector<Parameter> Embedding::trained() const {
-    if (rank_ == 0) {
-        return {matrix("wte.weight", v_, c_)};
+    std::vector<Parameter> all;
+    for (const std::string& table : tables()) {
+        if (rank_ == 0) {
+            all.push_back(matrix(table + ".weight", v_, c_));
+        } else {
+            all.push_back(matrix(table + ".Ce", v_, rank_));
+            all.push_back(matrix(table + ".De", rank_, c_));
+        }
     }
-    return {matrix("wte.Ce", v_, rank_), matrix("wte.De", rank_, c_)};
+    return all;
+}
+
+Embedding::Table Embedding::bound(const FormMemory& memory, const std::string& name) const {
+    const auto gradient = [&](const std::string& tensor) {
+        return memory.d_materialised.table != nullptr ? memory.d_materialised(tensor) : View{};
+    };
+    Table t;
+    if (rank_ == 0) {
+        t.e = memory.trained(name + ".weight");
+        t.d_e = gradient(name + ".weight");
+    } else {
+        t.ce = memory.trained(name + ".Ce");
+        t.de = memory.trained(name + ".De");
+        t.d_ce = gradient(name + ".Ce");
+        t.d_de = gradient(name + ".De");
+    }
+    return t;
 }
 
 void Embedding::bind(const FormMemory& memory) {
-    const bool trains = memory.d_materialised.table != nullptr;
-    if (rank_ == 0) {
-        e_ = memory.trained("wte.weight");
-        d_e_ = trains ? memory.d_materialised("wte.weight") : View{};
-        return;
-    }
-    ce_ = memory.trained("wte.Ce");
-    de_ = memory.trained("wte.De");
-    if (trains) {
-        d_ce_ = memory.d_materialised("wte.Ce");
-        d_de_ = memory.d_materialised("wte.De");
-    }
+    input_ = bound(memory, tables().front());
+    head_ = bound(memory, tables().back());
 }
 
 void Embedding::forward(Backend& backend, const View& x, const View& ids, const View& kept) const {
     if (rank_ == 0) {
-        backend.embed(x, e_, ids);
+        backend.embed(x, input_.e, ids);
         return;
     }
-    backend.embed(kept, ce_, ids);
-    backend.matmul({.c = x, .a = kept, .b = de_});  // x = Ce[ids] De
+    backend.embed(kept, input_.ce, ids);
+    backend.matmul({.c = x, .a = kept, .b = input_.de});  // x = Ce[ids] De
 }
 
 void Embedding::backward(Backend& backend, const View& d_x, const View& ids, const View& kept,
                          const View& d_kept) const {
     if (rank_ == 0) {
-        backend.embed_backward(d_e_, d_x, ids);
+        backend.embed_backward(input_.d_e, d_x, ids);
         return;
     }
-    backend.matmul({.c = d_de_, .a = kept.t(), .b = d_x, .accumulate = true});
-    backend.matmul({.c = d_kept, .a = d_x, .b = de_.t()});
-    backend.embed_backward(d_ce_, d_kept, ids);
+    backend.matmul({.c = input_.d_de, .a = kept.t(), .b = d_x, .accumulate = true});
+    backend.matmul({.c = d_kept, .a = d_x, .b = input_.de.t()});
+    backend.embed_backward(input_.d_ce, d_kept, ids);
 }
 
 void Embedding::logits(Backend& backend, const View& z, const View& x, const View& kept) const {
     if (rank_ == 0) {
-        backend.matmul({.c = z, .a = x, .b = e_.t()});
+        backend.matmul({.c = z, .a = x, .b = head_.e.t()});
         return;
     }
-    backend.matmul({.c = kept, .a = x, .b = de_.t()});  // x Deᵀ
-    backend.matmul({.c = z, .a = kept, .b = ce_.t()});  // z = x Deᵀ Ceᵀ
+    backend.matmul({.c = kept, .a = x, .b = head_.de.t()});  // x Deᵀ
+    backend.matmul({.c = z, .a = kept, .b = head_.ce.t()});  // z = x Deᵀ Ceᵀ
 }
 
 void Embedding::logits_backward(Backend& backend, const View& d_x, const View& d_z, const View& x,
                                 const View& kept, const View& d_kept) const {
     if (rank_ == 0) {
-        backend.matmul({.c = d_e_, .a = d_z.t(), .b = x, .accumulate = true});
-        backend.matmul({.c = d_x, .a = d_z, .b = e_});
+        backend.matmul({.c = head_.d_e, .a = d_z.t(), .b = x, .accumulate = true});
+        backend.matmul({.c = d_x, .a = d_z, .b = head_.e});
         return;
     }
-    backend.matmul({.c = d_ce_, .a = d_z.t(), .b = kept, .accumulate = true});
-    backend.matmul({.c = d_kept, .a = d_z, .b = ce_});
-    backend.matmul({.c = d_de_, .a = d_kept.t(), .b = x, .accumulate = true});
-    backend.matmul({.c = d_x, .a = d_kept, .b = de_});
+    backend.matmul({.c = head_.d_ce, .a = d_z.t(), .b = kept, .accumulate = true});
+    backend.matmul({.c = d_kept, .a = d_z, .b = head_.ce});
+    backend.matmul({.c = head_.d_de, .a = d_kept.t(), .b = x, .accumulate = true});
+    backend.matmul({.c = d_x, .a = d_kept, .b = head_.de});
 }
 
-void Embedding::merge(Backend& backend, const View& e) const {
-    if (rank_ == 0) {
-        backend.copy(e, e_);
-    } else {
-        backend.matmul({.c = e, .a = ce_, .b = de_});
+void Embedding::merge(Backend& backend, const Tensors& dense) const {
+    for (const std::string& name : tables()) {
+        const Table& t = name == tables().front() ? input_ : head_;
+        if (rank_ == 0) {
+            backend.copy(dense(name + ".weight"), t.e);
+        } else {
+            backend.matmul({.c = dense(name + ".weight"), .a = t.ce, .b = t.de});
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "kernels/backend.hpp"
@@ -8,7 +9,8 @@
 
 namespace lrd {
 
-/// Token embedding and the head tied to it: E (V × C) as it is, or E = Ce De (V × re, re × C).
+/// Token embedding E and head. A tied head is E itself; an untied one, z = x Hᵀ, is a table of its
+/// own in the same form. A table is dense (V × C), or E = Ce De (V × re, re × C).
 class Embedding {
 public:
     /// rank 0: dense. Error(usage) for a rank above min(V, C).
@@ -16,6 +18,8 @@ public:
 
     std::int64_t rank() const { return rank_; }
     std::int64_t kept_width() const { return rank_; }
+    /// "wte", and "lm_head" if the head is its own: `<table>.weight` or `<table>.Ce`, `<table>.De`.
+    std::vector<std::string> tables() const;
     std::vector<Parameter> trained() const;
     void bind(const FormMemory& memory);
 
@@ -23,18 +27,24 @@ public:
     void forward(Backend&, const View& x, const View& ids, const View& kept) const;
     void backward(Backend&, const View& d_x, const View& ids, const View& kept,
                   const View& d_kept) const;
-    /// z (R, V) = x Eᵀ for rows x (R, C); kept (R, re) = x Deᵀ.
+    /// z (R, V) = x Hᵀ for rows x (R, C); kept (R, re) = x Deᵀ.
     void logits(Backend&, const View& z, const View& x, const View& kept) const;
-    /// d_x (R, C) out; the gradient of E +=.
+    /// d_x (R, C) out; the gradient of H +=.
     void logits_backward(Backend&, const View& d_x, const View& d_z, const View& x,
                          const View& kept, const View& d_kept) const;
-    /// e (V, C) = E.
-    void merge(Backend&, const View& e) const;
+    /// Fills `<table>.weight` (V, C) of every table.
+    void merge(Backend&, const Tensors& dense) const;
 
 private:
+    struct Table {
+        View e, d_e;              // (V, C) when dense
+        View ce, de, d_ce, d_de;  // (V, re), (re, C) when factored
+    };
+    Table bound(const FormMemory& memory, const std::string& name) const;
+
     std::int64_t v_, c_, rank_;
-    View e_, d_e_;                // (V, C) when dense
-    View ce_, de_, d_ce_, d_de_;  // (V, re), (re, C) when factored
+    bool tied_;
+    Table input_, head_;  // equal if tied
 };
 
 }  // namespace lrd

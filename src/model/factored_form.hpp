@@ -15,6 +15,7 @@ public:
     void backward(Backend&, const View& d_x, const View& d_y, const View& x, const View& kept,
                   const View& d_kept) const override;
     void merge(Backend&, const View& w) const override;
+    std::pair<View, View> factors() const override { return {u_, r_}; }
 
 protected:
     /// Takes the bias and its gradient from `memory`.

@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels/backend.hpp"
@@ -58,6 +59,8 @@ public:
                           const View& kept, const View& d_kept) const = 0;
     /// w (n, m) = Wᵀ, the layout of files, from the materialised tensors.
     virtual void merge(Backend&, const View& w) const = 0;
+    /// What it runs on, W = U Rᵀ with U (m, r) and R (n, r); empty for one matrix.
+    virtual std::pair<View, View> factors() const { return {}; }
 
 private:
     LinearShape shape_;

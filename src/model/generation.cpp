@@ -6,19 +6,8 @@
 #include <algorithm>
 #include <map>
 
-#include "core/check.hpp"
-#include "core/random.hpp"
-
 namespace lrd {
 namespace {
-
-Random random_of(std::int64_t seed, const TokenIds& prompt, int repeat) {
-    std::string stream = fmt::format("generate {}:", repeat);
-    for (const std::int32_t id : prompt) {
-        stream += fmt::format(" {}", id);
-    }
-    return {static_cast<std::uint64_t>(seed), stream};
-}
 
 /// One text on its way.
 struct Text {
@@ -82,6 +71,14 @@ void run(Decoder& decoder, std::span<const TokenIds> prompts, std::span<Text> te
 
 }  // namespace
 
+Random random_of_text(std::int64_t seed, const TokenIds& prompt, int repeat) {
+    std::string stream = fmt::format("generate {}:", repeat);
+    for (const std::int32_t id : prompt) {
+        stream += fmt::format(" {}", id);
+    }
+    return {static_cast<std::uint64_t>(seed), stream};
+}
+
 const char* name_of(Stop stop) {
     switch (stop) {
         case Stop::end_of_text: return "end-of-text";
@@ -98,7 +95,7 @@ std::vector<Generated> generate(Decoder& decoder, std::span<const TokenIds> prom
     for (std::size_t i = 0; i < prompts.size(); ++i) {
         texts.push_back({i,
                          static_cast<std::int64_t>(prompts[i].size()),
-                         random_of(settings.seed, prompts[i], seen[prompts[i]]++),
+                         random_of_text(settings.seed, prompts[i], seen[prompts[i]]++),
                          {}});
     }
     const auto room = static_cast<std::size_t>(decoder.shape().sequences);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/random.hpp"
 #include "model/decoder.hpp"
 #include "model/sampling.hpp"
 
@@ -36,6 +37,9 @@ inline void nobody(std::size_t, std::int32_t) {}
 /// before, and the place of the token: not on the other prompts.
 std::vector<Generated> generate(Decoder& decoder, std::span<const TokenIds> prompts,
                                 const GenerationSettings& settings, const OnToken& each = nobody);
+
+/// The i-th number of it is for the i-th new token; `repeat`: how often the prompt came before.
+Random random_of_text(std::int64_t seed, const TokenIds& prompt, int repeat);
 
 /// The room that generate() needs for these prompts, `side_by_side` of them at a time.
 DecoderShape room_for(const Gpt2Config& config, std::span<const TokenIds> prompts,

@@ -14,14 +14,16 @@ Gpt2::Gpt2(Weights& weights, const std::string& name, BatchShape capacity, bool 
 // x = E[ids] + positions; then per block (pre-LayerNorm GPT-2):
 //   a = attn(ln_1(h)) ; h_mid = h + a ; h' = h_mid + mlp(ln_2(h_mid))
 // A block leaves h_mid and mlp; the next LayerNorm adds them while it normalises.
-void Gpt2::forward(const View& ids, BatchShape batch, AttentionStep* step) {
+void Gpt2::forward(const View& ids, BatchShape batch, const ForwardOptions& options) {
     LRD_CHECK(batch.rows() <= memory_.capacity.rows() && batch.T <= config().T,
               "batch {} × {} does not fit", batch.B, batch.T);
+    LRD_CHECK(options.dropout.rate == 0.0F || weights_.trains(), "dropout outside of training");
     batch_ = batch;
-    step_ = step;
+    options_ = options;
     const View x = rows(memory_.embedded);
     weights_.embedding().forward(backend_, x, ids, rows(memory_.kept_embed));
     add_positions(x);
+    drop(x, 0, DropoutPlace::embedding);
     block_forward(0, x, {});
     for (std::int64_t l = 1; l < config().L; ++l) {
         const BlockActivations& below = memory_.blocks[static_cast<std::size_t>(l - 1)];
@@ -35,7 +37,8 @@ void Gpt2::forward(const View& ids, BatchShape batch, AttentionStep* step) {
                         .x = rows(last.h_mid),
                         .residual = rows(last.mlp),
                         .gamma = weights_.ln_f().gamma,
-                        .beta = weights_.ln_f().beta});
+                        .beta = weights_.ln_f().beta,
+                        .epsilon = config().epsilon});
 }
 
 /// The block's input is x + residual (residual none for the first block).
@@ -51,12 +54,14 @@ void Gpt2::block_forward(std::int64_t l, const View& x, const View& residual) {
                         .x = x,
                         .residual = residual,
                         .gamma = ln_1.gamma,
-                        .beta = ln_1.beta});
+                        .beta = ln_1.beta,
+                        .epsilon = config().epsilon});
     weights_.form(l, Linear::c_attn)
         .forward(backend_, rows(b.qkv), rows(b.ln_1), rows(b.kept_attn));
     attend(l, b);
     weights_.form(l, Linear::attn_c_proj)
         .forward(backend_, rows(b.a), rows(b.att), rows(b.kept_proj));
+    drop(rows(b.a), l, DropoutPlace::attention);
     backend_.layernorm({.y = rows(b.ln_2),
                         .h = rows(b.h_mid),
                         .mean = rows(b.mean_2),
@@ -64,26 +69,29 @@ void Gpt2::block_forward(std::int64_t l, const View& x, const View& residual) {
                         .x = h_in,
                         .residual = rows(b.a),
                         .gamma = ln_2.gamma,
-                        .beta = ln_2.beta});
+                        .beta = ln_2.beta,
+                        .epsilon = config().epsilon});
     weights_.form(l, Linear::c_fc).forward(backend_, rows(b.fc), rows(b.ln_2), rows(b.kept_fc));
     backend_.gelu(rows(b.gelu), rows(b.fc));
     weights_.form(l, Linear::mlp_c_proj)
         .forward(backend_, rows(b.mlp), rows(b.gelu), rows(b.kept_mlp));
+    drop(rows(b.mlp), l, DropoutPlace::mlp);
 }
 
 void Gpt2::add_positions(const View& x) {
-    if (step_ != nullptr) {
-        step_->add_positions(x);
+    if (options_.step != nullptr) {
+        options_.step->add_positions(x);
     } else {
         backend_.add_positions(x, weights_.positions().slice(0, batch_.T));
     }
 }
 
 void Gpt2::attend(std::int64_t l, const BlockActivations& b) {
-    if (step_ != nullptr) {
-        step_->attend(l, rows(b.att), lse(b), rows(b.qkv));
+    if (options_.step != nullptr) {
+        options_.step->attend(l, rows(b.att), lse(b), rows(b.qkv));
     } else {
-        backend_.attention(rows(b.att), lse(b), rows(b.qkv), attention_shape());
+        backend_.attention(rows(b.att), lse(b), rows(b.qkv), attention_shape(),
+                           attention_options(l));
     }
 }
 
@@ -105,6 +113,7 @@ void Gpt2::backward(const View& ids, TapGradient* taps,
             layer_done(l);
         }
     }
+    drop(d_h, 0, DropoutPlace::embedding);
     backend_.add_positions_backward(weights_.d_positions().slice(0, batch_.T), d_h);
     const View& e = memory_.kept_embed;
     weights_.embedding().backward(backend_, d_h, ids, rows(e), d_kept_like(rows(e)));
@@ -128,7 +137,8 @@ void Gpt2::block_backward(std::int64_t l, TapGradient* taps) {
         taps->add(l, Tap::hidden, d_h, tap(l, Tap::hidden));
     }
     const View d_gelu = wide(memory_.d_wide, config().F);
-    linear_backward(Linear::mlp_c_proj, d_gelu, d_h, b.gelu, b.kept_mlp);
+    linear_backward(Linear::mlp_c_proj, d_gelu, dropped(d_h, l, DropoutPlace::mlp), b.gelu,
+                    b.kept_mlp);
     backend_.gelu_backward(d_gelu, d_gelu, rows(b.fc));
     linear_backward(Linear::c_fc, d_c, d_gelu, b.ln_2, b.kept_fc);
     backend_.layernorm_backward({.d_h = d_h,
@@ -147,8 +157,10 @@ void Gpt2::block_backward(std::int64_t l, TapGradient* taps) {
     }
     const View d_att = wide(memory_.d_wide_2, width);
     const View d_qkv = wide(memory_.d_wide, 3 * width);
-    linear_backward(Linear::attn_c_proj, d_att, d_a, b.att, b.kept_proj);
-    backend_.attention_backward(d_qkv, d_att, rows(b.att), lse(b), rows(b.qkv), attention_shape());
+    linear_backward(Linear::attn_c_proj, d_att, dropped(d_a, l, DropoutPlace::attention), b.att,
+                    b.kept_proj);
+    backend_.attention_backward(d_qkv, d_att, rows(b.att), lse(b), rows(b.qkv), attention_shape(),
+                                attention_options(l));
     linear_backward(Linear::c_attn, d_c, d_qkv, b.ln_1, b.kept_attn);
     backend_.layernorm_backward({.d_h = d_h,
                                  .d_gamma = weights_.ln_1(l).d_gamma,
@@ -181,6 +193,22 @@ void Gpt2::logits_backward(const View& d_z, std::int64_t begin, std::int64_t end
                                          hidden().slice(begin, end), e, d_kept_like(e));
 }
 
+void Gpt2::drop(const View& x, std::int64_t layer, DropoutPlace place) {
+    if (drops()) {
+        backend_.dropout(x, x, options_.dropout.at(layer, place));
+    }
+}
+
+/// d_y is the residual stream's gradient too, so it stays as it is.
+View Gpt2::dropped(const View& d_y, std::int64_t layer, DropoutPlace place) {
+    if (!drops()) {
+        return d_y;
+    }
+    const View d_x = rows(memory_.d_a);
+    backend_.dropout(d_x, d_y, options_.dropout.at(layer, place));
+    return d_x;
+}
+
 View Gpt2::d_kept_like(const View& kept) const {
     return kept ? memory_.d_kept.at(0, {kept.rows(), kept.cols()}) : View{};
 }
@@ -191,6 +219,10 @@ View Gpt2::lse(const BlockActivations& block) const {
 
 AttentionShape Gpt2::attention_shape() const {
     return {batch_.B, batch_.T, config().H, config().D};
+}
+
+AttentionOptions Gpt2::attention_options(std::int64_t layer) const {
+    return {.dropout = options_.dropout.at(layer, DropoutPlace::probabilities)};
 }
 
 }  // namespace lrd

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "model/activations.hpp"
+#include "model/dropout.hpp"
 #include "model/weights.hpp"
 
 namespace lrd {
@@ -29,6 +30,12 @@ public:
     virtual void attend(std::int64_t layer, const View& y, const View& lse, const View& qkv) = 0;
 };
 
+/// What not every forward pass has.
+struct ForwardOptions {
+    ModelDropout dropout = {};      // in training alone
+    AttentionStep* step = nullptr;  // in inference alone
+};
+
 class Gpt2 {
 public:
     /// `capacity` bounds the batches. `keep_taps`: tap() is valid after forward (always so in
@@ -38,9 +45,10 @@ public:
     Weights& weights() const { return weights_; }
     const Gpt2Config& config() const { return weights_.config(); }
     const Arena& arena() const { return memory_.arena; }
+    const Activations& activations() const { return memory_; }  ///< of the capacity's rows
 
-    /// ids: (B·T) i32, on the device. `step`: inference only.
-    void forward(const View& ids, BatchShape batch, AttentionStep* step = nullptr);
+    /// ids: (B·T) i32, on the device.
+    void forward(const View& ids, BatchShape batch, const ForwardOptions& options = {});
     /// Needs d_hidden() of every row; gradients of the materialised tensors +=. `layer_done` hears
     /// of each layer, from the last to the first, when the gradients of its linears are complete.
     void backward(const View& ids, TapGradient* taps,
@@ -61,15 +69,19 @@ private:
     void attend(std::int64_t layer, const BlockActivations& block);
     void block_backward(std::int64_t layer, TapGradient* taps);
     View rows(const View& x) const { return x ? x.slice(0, batch_.rows()) : x; }
+    bool drops() const { return options_.dropout.rate > 0.0F; }
+    void drop(const View& x, std::int64_t layer, DropoutPlace place);       // in place
+    View dropped(const View& d_y, std::int64_t layer, DropoutPlace place);  // d_y, or in scratch
     View d_kept_like(const View& kept) const;       // scratch of the same shape
     View lse(const BlockActivations& block) const;  // (B, H, T)
     AttentionShape attention_shape() const;
+    AttentionOptions attention_options(std::int64_t layer) const;
 
     Weights& weights_;
     Backend& backend_;
     Activations memory_;
     BatchShape batch_;
-    AttentionStep* step_ = nullptr;  // of the forward pass that runs
+    ForwardOptions options_;  // of the last forward pass, for backward
 };
 
 }  // namespace lrd

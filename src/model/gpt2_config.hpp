@@ -16,6 +16,8 @@ struct Gpt2Config {
     std::int64_t F = 3072;   // FFN width
     std::int64_t T = 1024;   // longest context
     std::int64_t V = 50257;  // vocabulary
+    bool tied = true;        // the head is the token embedding; else a matrix of its own
+    double epsilon = 1e-5;   // of the LayerNorms
 
     std::int64_t attention_width() const { return H * D; }
     bool operator==(const Gpt2Config&) const = default;

@@ -52,16 +52,6 @@ Factors factors(const Svd& d, std::int64_t r, double left_power, double right_po
     return f;
 }
 
-std::vector<float> transposed(const std::vector<float>& x, std::int64_t rows, std::int64_t cols) {
-    std::vector<float> out(x.size());
-    for (std::int64_t i = 0; i < rows; ++i) {
-        for (std::int64_t j = 0; j < cols; ++j) {
-            out[static_cast<std::size_t>(j * rows + i)] = x[static_cast<std::size_t>(i * cols + j)];
-        }
-    }
-    return out;
-}
-
 /// The SVD of a teacher's matrix, taken when the first student asks.
 class LazySvd {
 public:
@@ -118,10 +108,11 @@ double spread_of(const Weights& student, const Parameter& p) {
     if (p.name == "wpe.weight") {
         return 0.01;
     }
-    if (p.name == "wte.weight") {
+    if (p.name == "wte.weight" || p.name == "lm_head.weight") {
         return sigma;
     }
-    if (p.name == "wte.Ce" || p.name == "wte.De") {  // var of a product of rank r: r σ₁² σ₂²
+    if (p.name.ends_with(".Ce") ||
+        p.name.ends_with(".De")) {  // var of a product of rank r: r σ₁² σ₂²
         return std::sqrt(sigma / std::sqrt(static_cast<double>(student.embedding().rank())));
     }
     // Output projections are smaller by 1/√(2L), so that the residual stream keeps its size.
@@ -171,12 +162,14 @@ void initialise(const std::vector<Initialisation>& students, const Weights* teac
     if (from_svd.empty()) {
         return;
     }
-    LazySvd embedding(*teacher, "wte.weight", false);
-    for (const Weights* student : from_svd) {
-        if (const std::int64_t re = student->embedding().rank(); re > 0) {
-            const Factors f = factors(embedding.get(), re, 0.5, 0.5);
-            upload(*student, "wte.Ce", f.left);
-            upload(*student, "wte.De", f.right);
+    for (const std::string& table : teacher->embedding().tables()) {
+        LazySvd embedding(*teacher, table + ".weight", false);
+        for (const Weights* student : from_svd) {
+            if (const std::int64_t re = student->embedding().rank(); re > 0) {
+                const Factors f = factors(embedding.get(), re, 0.5, 0.5);
+                upload(*student, table + ".Ce", f.left);
+                upload(*student, table + ".De", f.right);
+            }
         }
     }
     for (std::int64_t l = 0; l < teacher->config().L; ++l) {

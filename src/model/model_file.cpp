@@ -26,6 +26,8 @@ Json to_json(const Architecture& a) {
     for (const auto& [key, member] : sizes) {
         json[key] = a.config.*member;
     }
+    json["tied"] = a.config.tied;
+    json["epsilon"] = a.config.epsilon;
     json["embedding_rank"] = a.embedding_rank;
     json["forms"] = Json::array();
     json["ranks"] = Json::array();
@@ -44,6 +46,12 @@ Architecture architecture_from_json(const Json& json, const std::string& origin)
             fail(ExitCode::bad_data, "{}: {} = {} is no model's size", origin, key, size);
         }
         a.config.*member = size;
+    }
+    if (const Json* tied = json.find("tied")) {  // files before 2026-11-24 have neither
+        a.config.tied = tied->as_bool();
+    }
+    if (const Json* epsilon = json.find("epsilon")) {
+        a.config.epsilon = epsilon->as_double();
     }
     a.embedding_rank = json.at("embedding_rank").as_int();
     const Json::Array& forms = json.at("forms").as_array();
@@ -84,6 +92,10 @@ std::string weights_digest(const Weights& weights) {
         weights.backend().download(host.data(), weights.parameters().view(p));
         weights.backend().synchronize();
         digests += p.name + " " + xxh3_128(host.data(), host.size() * sizeof(float)) + "\n";
+    }
+    if (weights.config().epsilon !=
+        Gpt2Config{}.epsilon) {  // digests of old files stay as they are
+        digests += fmt::format("epsilon {}\n", weights.config().epsilon);
     }
     return sha256(digests);
 }

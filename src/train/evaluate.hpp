@@ -2,6 +2,7 @@
 // Passes over held-out tokens without gradients.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "comm/communicator.hpp"
@@ -11,20 +12,48 @@
 
 namespace lrd {
 
-/// Sums over the scored tokens of all ranks.
+/// Sums over scored tokens.
 struct EvalSums {
     double tokens = 0.0;
     double nll = 0.0;           // nats
     double top1 = 0.0;          // targets that the model ranks first
+    double top5 = 0.0;          // … among the first five
     double teacher_top1 = 0.0;  // tokens where model and teacher rank the same first
     double teacher_kl = 0.0;    // KL(teacher ‖ model) at τ = 1, nats
 };
 
-/// Scores `model`, and against `teacher` if there is one, on every target of `windows`; batches
-/// are shared out over the ranks. With `nll_of_target` (size windows.targets(), zeros): the NLL of
-/// each target is written there, summed over the ranks.
-EvalSums evaluate(Communicator& world, Gpt2& model, Gpt2* teacher, EvalWindows& windows,
-                  BatchShape capacity, std::vector<double>* nll_of_target = nullptr);
+/// Scores `model`, and against `teacher` if there is one (nullptr: none), on tokens of any split.
+class Evaluator {
+public:
+    /// Both must outlive this; batches of windows fit `capacity`.
+    Evaluator(Communicator& world, Gpt2& model, Gpt2* teacher, BatchShape capacity);
+
+    struct Result {
+        EvalSums sums;                     // on every rank
+        std::vector<double> document_nll;  // on rank 0, if documents were given
+    };
+    /// Every target of `windows`, whose batches are shared out over the ranks. Terms are added
+    /// window by window in their order, so that the figures are those of one rank, bit for bit.
+    /// Error(bad_data) that names window and token where a figure is not finite.
+    Result run(EvalWindows& windows, const DocumentTable* documents = nullptr);
+
+private:
+    void score(const EvalBatch& batch);
+    EvalSums sum_window(const EvalBatch& batch, std::int64_t window) const;
+
+    Communicator& world_;
+    Backend& backend_;
+    Gpt2& model_;
+    std::optional<OnlineTeacher> teacher_;
+    HeadPass head_;
+    Arena arena_;
+    View ids_, labels_;                       // (N) i32
+    View kl_, nll_;                           // (N)
+    View label_ranks_, top1_, teacher_top1_;  // (N) i32
+    View unused_;                             // (2): the head's own sums
+    std::vector<float> host_kl_, host_nll_;   // (N), of the batch scored last
+    std::vector<std::int32_t> host_ranks_, host_top1_, host_teacher_top1_;
+};
 
 /// Validation of all students of a run during training: their own loss terms.
 class Validation {
@@ -33,6 +62,8 @@ public:
     Validation(Communicator& world, HeadPass& head, Teacher* teacher, Students& students,
                EvalWindows windows, BatchShape capacity);
 
+    std::int64_t targets() const { return windows_.targets(); }
+    const Arena& arena() const { return arena_; }
     const std::vector<LossTerms>& run();  ///< materialises; one entry per student
 
 private:

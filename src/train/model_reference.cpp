@@ -12,6 +12,8 @@
 #include "core/check.hpp"
 #include "io/hdf5.hpp"
 #include "io/publish.hpp"
+#include "model/hf_config.hpp"
+#include "model/hf_weights.hpp"
 #include "model/merge.hpp"
 #include "model/model_file.hpp"
 #include "train/checkpoint.hpp"
@@ -116,6 +118,11 @@ std::vector<std::string> students_of(const std::string& run) {
 ModelLocation locate_model(const std::string& reference) {
     ModelLocation at;
     at.name = reference;
+    if (hf::is_model(reference)) {
+        at.hugging_face = reference;
+        at.architecture = hf::read_config(reference);
+        return at;
+    }
     std::string student;
     if (fs::is_regular_file(reference)) {
         at.file = reference;
@@ -123,8 +130,8 @@ ModelLocation locate_model(const std::string& reference) {
         const std::optional<Parts> parts = take_apart(reference);
         if (!parts) {
             fail(ExitCode::missing_input,
-                 "no model {}: give a run directory, RUN:student, "
-                 "RUN:student@step or a .h5 model file",
+                 "no model {}: give a run directory, RUN:student, RUN:student@step, a .h5 model "
+                 "file or a directory of Hugging Face",
                  reference);
         }
         at.run = parts->run;
@@ -152,15 +159,20 @@ ModelLocation locate_model(const std::string& reference) {
 }
 
 std::string tokenizer_folder(const ModelLocation& at) {
-    const std::string folder = at.run + "/tokenizer";
-    return !at.run.empty() && fs::is_directory(folder) ? folder : "";
+    const std::string folder = !at.hugging_face.empty() ? at.hugging_face
+                               : !at.run.empty()        ? at.run + "/tokenizer"
+                                                        : at.file + ".tokenizer";
+    const bool both = fs::exists(folder + "/vocab.json") && fs::exists(folder + "/merges.txt");
+    return both ? folder : "";
 }
 
-namespace {
-void read_weights(const ModelLocation& at, Weights& weights) {
-    load_weights(h5::File::open(at.file), at.group, weights);
+void load_weights(const ModelLocation& at, Weights& weights) {
+    if (at.hugging_face.empty()) {
+        load_weights(h5::File::open(at.file), at.group, weights);
+    } else {
+        hf::read_weights(at.hugging_face, weights);
+    }
 }
-}  // namespace
 
 LoadedModel load_model(Backend& backend, const ModelLocation& at) {
     LoadedModel model;
@@ -177,13 +189,34 @@ LoadedModel load_model(Backend& backend, const ModelLocation& at) {
     }
     model.weights = std::make_unique<Weights>(backend, fs::path(at.name).filename().string(),
                                               at.architecture, Use::inference, model.teacher.get());
-    read_weights(at, *model.weights);
+    load_weights(at, *model.weights);
     model.weights->materialise();
     return model;
 }
 
 LoadedModel load_model(Backend& backend, const std::string& reference) {
     return load_model(backend, locate_model(reference));
+}
+
+void check_teacher_reads(const Gpt2Config& teacher, const std::string& reference,
+                         const TokenFiles& tokens, std::int64_t context) {
+    if (teacher.V != tokens.vocabulary()) {
+        fail(ExitCode::bad_data,
+             "the teacher {} has a vocabulary of {}, the tokens in {} one of {}; "
+             "prepare them with the teacher's tokenizer",
+             reference, teacher.V, tokens.directory(), tokens.vocabulary());
+    }
+    if (context > teacher.T) {
+        fail(ExitCode::bad_data,
+             "data.context = {} is longer than the {} positions of the teacher {}", context,
+             teacher.T, reference);
+    }
+}
+
+std::unique_ptr<Weights> blank_teacher(Backend& backend, const std::string& reference) {
+    return std::make_unique<Weights>(
+        backend, fs::path(reference).filename().string(),
+        dense_architecture(locate_model(reference).architecture.config), Use::inference);
 }
 
 std::unique_ptr<Weights> load_teacher(Backend& backend, const std::string& reference,
@@ -203,7 +236,7 @@ std::unique_ptr<Weights> load_teacher(Backend& backend, const std::string& refer
     publish();  // from here on no rank clears what one of them writes
     const bool writes = memory == nullptr || memory->writes();
     if (writes && dense) {
-        read_weights(at, *teacher);
+        load_weights(at, *teacher);
     } else if (writes) {
         merge(*load_model(backend, at).weights, *teacher);
     }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "train/process.hpp"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <ctime>
@@ -50,6 +52,26 @@ std::string start_ticks(long pid) {
          ++i) {  // man 5 proc: state is field 3, starttime 22
     }
     return field;
+}
+
+std::uint64_t peak_memory() {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+}
+
+std::uint64_t node_memory() {
+    std::uint64_t bytes = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+                          static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+    // Containers and batch systems set less: the group of this process, version 2 and 1.
+    for (const char* file :
+         {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
+        std::uint64_t limit = 0;
+        if (std::ifstream(file) >> limit && limit > 0) {  // "max" is no number: no limit
+            bytes = std::min(bytes, limit);
+        }
+    }
+    return bytes;
 }
 
 std::string utc_time() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 namespace lrd {
@@ -11,6 +12,8 @@ std::string job_id();  ///< of Slurm, or ""
 /// When process `pid` of this host started, in ticks since boot; "" if there is none. Together with
 /// the pid it names a process for good: pids are used again.
 std::string start_ticks(long pid);
-std::string utc_time();  ///< "2026-01-31T12:34:56Z"
+std::uint64_t peak_memory();  ///< bytes of this process, so far
+std::uint64_t node_memory();  ///< bytes that this node, or the control group we are in, has
+std::string utc_time();       ///< "2026-01-31T12:34:56Z"
 
 }  // namespace lrd

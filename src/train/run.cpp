@@ -27,6 +27,9 @@ ExitCode Run::execute() {
     const std::int64_t steps = config_.train.steps;
     while (progress_.step < steps) {
         const double start = log::now();
+        if (cached_teacher_ != nullptr && begins_epoch(progress_.step)) {
+            share_cache(cached_teacher_->cache(), world_);
+        }
         const auto& reports = trainer_->step(progress_.step + 1);
         ++progress_.step;
         backend_.synchronize();
@@ -35,11 +38,18 @@ ExitCode Run::execute() {
         after_step(reports);
         stop_.note_step(log::now() - start);  // an evaluation has to fit before max_time too
         const StopDecision decision = stop_.poll(world_);
-        const bool last = progress_.step == steps;
+        const bool last = complete();
         if (last || decision.stop || decision.checkpoint ||
             progress_.step % config_.train.checkpoint_every == 0) {
             save();
             stop_.note_save(last_save_seconds_);
+        }
+        if (out_of_patience() && progress_.step < steps) {
+            stop_reason_ = "patience";
+            log::info(
+                "no student got better in the last {} evaluations: the run ends after step {}",
+                progress_.stale, progress_.step);
+            return ExitCode::done;
         }
         if (decision.stop && !last) {
             stop_reason_ = decision.reason;
@@ -116,27 +126,43 @@ void Run::validate() {
         if (root()) {
             metrics_->eval_row(progress_.step, validation_names_[i], students_, terms);
         }
-        if (i > 0 || !config_.train.keep_best) {
-            continue;
+        if (i == 0) {
+            keep_best(terms);
         }
-        for (std::size_t k = 0; k < students_.size(); ++k) {
-            Student& student = *students_[k];
-            if (!(terms[k].loss < student.best_val_loss)) {
-                continue;
-            }
-            student.best_val_loss = terms[k].loss;
-            student.best_step = progress_.step;
-            if (root()) {
-                make_directories(config_.run.out + "/best");
-                publish_model_file(backend_, config_.run.out + "/best/" + student.name() + ".h5",
-                                   model_tensors(student), state(), provenance());
-            }
+    }
+}
+
+/// Of this evaluation on the first split: which students are at their best, and how long none was.
+void Run::keep_best(const std::vector<LossTerms>& terms) {
+    ++progress_.stale;
+    std::vector<Student*> better;
+    for (std::size_t k = 0; k < students_.size(); ++k) {
+        if (terms[k].loss < students_[k]->best_val_loss) {
+            students_[k]->best_val_loss = terms[k].loss;
+            students_[k]->best_step = progress_.step;
+            progress_.stale = 0;
+            better.push_back(students_[k].get());
         }
+    }
+    // One rank's word counts, so that all end together even if their sums should differ in a bit.
+    double stale[] = {root() ? static_cast<double>(progress_.stale) : 0.0};
+    world_.all_reduce_sum(stale);
+    progress_.stale = static_cast<std::int64_t>(stale[0]);
+    if (!root() || !config_.train.keep_best) {
+        return;
+    }
+    make_directories(config_.run.out + "/best");
+    for (const Student* student : better) {
+        publish_model_file(backend_, config_.run.out + "/best/" + student->name() + ".h5",
+                           model_tensors(*student), state(), provenance());
     }
 }
 
 void Run::save() {
     const double start = log::now();
+    if (cached_teacher_ != nullptr) {
+        share_cache(cached_teacher_->cache(), world_);
+    }
     if (root()) {
         directory_->heartbeat();
         metrics_->flush();

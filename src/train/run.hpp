@@ -10,9 +10,11 @@
 
 #include "config/config.hpp"
 #include "data/loader.hpp"
+#include "train/budget.hpp"
 #include "train/checkpoint.hpp"
 #include "train/evaluate.hpp"
 #include "train/model_reference.hpp"
+#include "train/open_teacher_cache.hpp"
 #include "train/run_directory.hpp"
 #include "train/run_metrics.hpp"
 #include "train/run_state.hpp"
@@ -27,18 +29,29 @@ public:
     Run(const Config& config, const std::string& code_version, Backend& backend,
         Communicator& world, const RunDirectory* directory);
 
+    /// The same objects without values and without a directory, for `lrd plan`: to be counted, or
+    /// stepped for their time. Reads headers alone, of tokens and teacher.
+    static std::unique_ptr<Run> blank(const Config& config, Backend& backend, Communicator& world);
+
+    /// What these objects take and do: what a start prints and a plan plans with.
+    Budget budget() const;
+    Trainer& trainer() { return *trainer_; }
+
     /// Steps until done (0) or stopped with a checkpoint (ExitCode::stopped).
     ExitCode execute();
 
-    bool complete() const { return progress_.step >= config_.train.steps; }
+    bool complete() const { return progress_.step >= config_.train.steps || out_of_patience(); }
     const std::string& stop_reason() const { return stop_reason_; }
     const Progress& progress() const { return progress_; }
     std::int64_t last_checkpoint() const { return last_checkpoint_; }
 
 private:
+    Run(const Config& config, const std::string& code_version, Backend& backend,
+        Communicator& world, const RunDirectory* directory, bool blank);
     void open_data();
     void check_teacher() const;
     void load_teacher();
+    void read_teacher();
     void make_students();
     void start_or_resume();
     void first_values();
@@ -46,16 +59,25 @@ private:
     void start_from(Student& student) const;
     void check_sources(const Sources& before) const;
     void open_metrics();
-    void print_budget() const;
+    CacheNeeds needs_of_cache() const;
+    TeacherCacheSize cache_size() const { return size_of_cache(needs_of_cache()); }
+    void open_cache();
+    void print_top_k_bias();
+    bool begins_epoch(std::int64_t step) const;
 
     void after_step(const std::vector<StudentReport>& reports);
     void validate();
+    void keep_best(const std::vector<LossTerms>& terms);
     void save();
     void check_divergence() const;
     Json state() const;
     Provenance provenance() const;
+    bool out_of_patience() const {
+        return config_.train.patience > 0 && progress_.stale >= config_.train.patience;
+    }
     bool root() const { return world_.rank() == 0; }
 
+    bool blank_;
     Config config_;
     std::string config_toml_, code_version_;
     Backend& backend_;
@@ -71,6 +93,7 @@ private:
     std::unique_ptr<Weights> teacher_weights_;
     std::unique_ptr<Gpt2> teacher_model_;
     std::unique_ptr<Teacher> teacher_;
+    CachedTeacher* cached_teacher_ = nullptr;  // teacher_, if it is one
     Students students_;
     std::unique_ptr<Trainer> trainer_;
     std::vector<std::unique_ptr<Validation>> validations_;

@@ -46,7 +46,18 @@ void copy_tokenizer(const std::string& tokens, const std::string& run) {
 
 Run::Run(const Config& config, const std::string& code_version, Backend& backend,
          Communicator& world, const RunDirectory* directory)
-    : code_version_(code_version),
+    : Run(config, code_version, backend, world, directory, false) {
+    start_or_resume();
+}
+
+std::unique_ptr<Run> Run::blank(const Config& config, Backend& backend, Communicator& world) {
+    return std::unique_ptr<Run>(new Run(config, "", backend, world, nullptr, true));
+}
+
+Run::Run(const Config& config, const std::string& code_version, Backend& backend,
+         Communicator& world, const RunDirectory* directory, bool blank)
+    : blank_(blank),
+      code_version_(code_version),
       backend_(backend),
       world_(world),
       directory_(directory),
@@ -65,7 +76,6 @@ Run::Run(const Config& config, const std::string& code_version, Backend& backend
     sources_.instruction_set = backend_.instruction_set();
     check_same_on_all_ranks(world_, describe(sources_, config_.run.reproducible));
     root_first(world_, [&] { make_students(); });
-    start_or_resume();
 }
 
 void Run::open_data() {
@@ -74,6 +84,12 @@ void Run::open_data() {
     loader_ = std::make_unique<Loader>(
         *tokens_, LoaderSettings{config_.data.context, config_.train.shuffle, config_.run.seed,
                                  config_.data.limit_tokens});
+    if (config_.train.patience > 0 && config_.data.eval.empty()) {
+        fail(ExitCode::usage,
+             "train.patience = {} needs a split to evaluate on, and {} has no val; name one in "
+             "data.eval",
+             config_.train.patience, config_.data.tokens);
+    }
     for (const std::string& spec : config_.data.eval) {
         const std::string split = split_of(spec);
         const std::string dir = spec.substr(0, spec.size() - split.size() - 1);
@@ -98,6 +114,9 @@ void Run::open_data() {
 }
 
 void Run::make_students() {
+    if (teacher_model_) {
+        open_cache();
+    }
     const ModelSettings& m = config_.model;
     const Gpt2Config scratch{m.layers,
                              m.width,
@@ -114,9 +133,16 @@ void Run::make_students() {
                  "student {}: loss.clone_skip_first leaves nothing of data.context = 1",
                  settings.name);
         }
+        if (m.dropout != 0.0 && (settings.loss.kd != 0.0 || settings.loss.clone != 0.0)) {
+            fail(ExitCode::usage,
+                 "model.dropout = {}, but student {} learns from a teacher (loss.kd = {}, "
+                 "loss.clone = {}); dropout is for models that train on tokens alone: set it to 0",
+                 m.dropout, settings.name, settings.loss.kd, settings.loss.clone);
+        }
         students_.push_back(
             std::make_unique<Student>(backend_, settings, teacher_ ? teacher_->config() : scratch,
                                       teacher_.get(), capacity, config_.train.steps));
+        students_.back()->dropout.rate = static_cast<float>(m.dropout);
     }
     // Fine-tuning starts from a teacher's weights but does not listen to it.
     const bool listens = std::any_of(students_.begin(), students_.end(), [](const auto& s) {
@@ -197,6 +223,7 @@ void Run::start_or_resume() {
     if (complete() && found) {
         return;  // complete: nothing is written
     }
+    print_top_k_bias();
     open_metrics();
     if (!found) {
         save();
@@ -241,7 +268,7 @@ void Run::start_from(Student& student) const {
              "factors are of use with their own teacher alone",
              student.name(), start, at.teacher);
     }
-    load_weights(h5::File::open(at.file), at.group, student.weights);
+    load_weights(at, student.weights);
 }
 
 void Run::open_metrics() {
@@ -261,37 +288,7 @@ void Run::open_metrics() {
                                                          {"config_toml", config_toml_},
                                                          {"code_version", code_version_}});
     metrics_->truncate_after(progress_.step == 0 && last_checkpoint_ < 0 ? -1 : progress_.step);
-    print_budget();
-}
-
-void Run::print_budget() const {
-    log::info("{} training windows of {} tokens; {} rank(s); global batch {} × {} tokens",
-              loader_->windows(), config_.data.context, world_.size(), config_.train.global_batch,
-              config_.data.context);
-    std::size_t total = 0;
-    const auto line = [&](const Arena& arena) {
-        total += arena.bytes();
-        log::info("  {:<34} {:>9.1f} MiB", arena.name(),
-                  static_cast<double>(arena.bytes()) / 1048576.0);
-    };
-    log::info("memory of a rank:");
-    if (teacher_) {
-        line(teacher_->weights().arena());
-        line(teacher_model_->arena());
-    }
-    for (const auto& student : students_) {
-        line(student->weights.arena());
-        line(student->model.arena());
-        line(student->optimiser.arena());
-    }
-    line(trainer_->head().arena());
-    if (const GradientTree* tree = trainer_->tree()) {
-        line(tree->arena());
-    }
-    log::info("  {:<34} {:>9.1f} MiB", "together", static_cast<double>(total) / 1048576.0);
-    for (const auto& student : students_) {
-        log::info("student {}: {} parameters", student->name(), student->weights.trained().count());
-    }
+    log_budget(budget());
 }
 
 }  // namespace lrd

@@ -56,6 +56,7 @@ Json run_state(const Progress& progress, const Sources& sources, const Students&
     return Json::object({{"step", progress.step},
                          {"seconds", progress.seconds},
                          {"restarts", progress.restarts},
+                         {"stale", progress.stale},
                          {"teacher", sources.teacher},
                          {"teacher_digest", sources.teacher_digest},
                          {"data_digest", sources.data_digest},
@@ -94,8 +95,9 @@ Progress restore(const Json& state, const std::string& origin, Students& student
         }
         s->loss.set_tap_variance(std::move(variance));
     }
+    const Json* stale = state.find("stale");
     return {state.at("step").as_int(), state.at("seconds").as_double(),
-            state.at("restarts").as_int()};
+            state.at("restarts").as_int(), stale != nullptr ? stale->as_int() : 0};
 }
 
 ModelState read_model_state(const h5::File& file, const std::string& student) {

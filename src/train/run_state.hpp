@@ -17,6 +17,7 @@ struct Progress {
     std::int64_t step = 0;
     double seconds = 0.0;  // of training, over all starts
     std::int64_t restarts = 0;
+    std::int64_t stale = 0;  // evaluations since the last one with a better student
 };
 
 /// Path and place of every tensor of a student that a checkpoint holds:
@@ -32,7 +33,8 @@ struct Sources {
     std::string instruction_set;  // of the machine: run.reproducible needs the same
 };
 
-/// {"step", "seconds", "restarts", "teacher", "teacher_digest", "data_digest", "instruction_set",
+/// {"step", "seconds", "restarts", "stale", "teacher", "teacher_digest", "data_digest",
+///  "instruction_set",
 ///  "students": {name: {"architecture", "updates", "skipped", …}}}
 Json run_state(const Progress& progress, const Sources& sources, const Students& students);
 Sources sources_of(const Json& state, const std::string& origin);  ///< Error(bad_data)

@@ -27,41 +27,43 @@ void warn_of_moving_teacher(const std::string& reference) {
 
 void Run::check_teacher() const {
     if (config_.teacher.model.empty()) {
+        if (config_.teacher.cache != "none") {
+            fail(ExitCode::usage, "teacher.cache = {} needs a teacher; set teacher.model",
+                 config_.teacher.cache);
+        }
         return;
     }
-    warn_of_moving_teacher(config_.teacher.model);
-    const Gpt2Config teacher = locate_model(config_.teacher.model).architecture.config;
-    if (teacher.V != tokens_->vocabulary()) {
-        fail(ExitCode::bad_data,
-             "the teacher {} has a vocabulary of {}, the tokens in {} one of {}; "
-             "prepare them with the teacher's tokenizer",
-             config_.teacher.model, teacher.V, config_.data.tokens, tokens_->vocabulary());
+    if (!blank_) {
+        warn_of_moving_teacher(config_.teacher.model);
     }
-    if (config_.data.context > teacher.T) {
-        fail(ExitCode::bad_data,
-             "data.context = {} is longer than the {} positions of the teacher {}",
-             config_.data.context, teacher.T, config_.teacher.model);
-    }
+    check_teacher_reads(locate_model(config_.teacher.model).architecture.config,
+                        config_.teacher.model, *tokens_, config_.data.context);
 }
 
-/// One rank of a node reads it; what it read is compared with the other nodes'.
 void Run::load_teacher() {
     if (config_.teacher.model.empty()) {
         return;
     }
-    teacher_memory_ = world_.node_memory(backend_);
-    teacher_weights_ = lrd::load_teacher(backend_, config_.teacher.model, teacher_memory_.get());
     sources_.teacher = config_.teacher.model;
-    std::string digest = teacher_memory_->writes() ? weights_digest(*teacher_weights_) : "";
-    sources_.teacher_digest = digest;
-    world_.broadcast(digest, 0);
-    if (!teacher_memory_->writes()) {
-        sources_.teacher_digest = digest;
+    if (blank_) {
+        teacher_weights_ = blank_teacher(backend_, config_.teacher.model);
+    } else {
+        read_teacher();
     }
     teacher_model_ =
         std::make_unique<Gpt2>(*teacher_weights_, "teacher",
                                BatchShape{config_.train.micro_batch, config_.data.context}, true);
-    teacher_ = std::make_unique<OnlineTeacher>(*teacher_model_);
+}
+
+/// One rank of a node reads it, and its digest is compared with the other nodes'.
+void Run::read_teacher() {
+    teacher_memory_ = world_.node_memory(backend_);
+    teacher_weights_ = lrd::load_teacher(backend_, config_.teacher.model, teacher_memory_.get());
+    const bool reads = teacher_memory_->writes();
+    const std::string mine = reads ? weights_digest(*teacher_weights_) : "";
+    std::string of_root = mine;
+    world_.broadcast(of_root, 0);
+    sources_.teacher_digest = reads ? mine : of_root;
 }
 
 }  // namespace lrd

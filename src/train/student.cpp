@@ -13,6 +13,7 @@ Student::Student(Backend& backend, const StudentSettings& s, const Gpt2Config& c
       model(weights, s.name, capacity, true),
       loss(model, teacher, s.name, s.loss, capacity.rows()),
       optimiser(weights, s.name, s.optim, steps),
+      dropout{.key = ModelDropout::key_of(s.seed, s.name)},
       best_val_loss(std::numeric_limits<double>::infinity()) {}
 
 }  // namespace lrd

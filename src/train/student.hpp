@@ -25,6 +25,7 @@ struct Student {
     Gpt2 model;
     DistillLoss loss;
     Optimiser optimiser;
+    ModelDropout dropout;             // rate 0 unless the run says otherwise
     std::int64_t skipped = 0;         // updates that were not finite, in all
     std::int64_t skipped_in_row = 0;  // … since the last good one
     double best_val_loss;             // +inf before the first evaluation

@@ -103,7 +103,14 @@ void Trainer::load(std::int64_t first_sample) {
     const Batch batch = source_.sample(first_sample, settings_.micro_batch);
     backend_.upload(ids_, batch.ids.data());
     backend_.upload(labels_, batch.labels.data());
+    first_sample_ = first_sample;
     windows_ = batch.windows;
+}
+
+ForwardOptions Trainer::options_of(const Student& student) const {
+    ForwardOptions options{.dropout = student.dropout};
+    options.dropout.first_row = first_sample_ * source_.context();
+    return options;
 }
 
 void Trainer::forward() {
@@ -113,7 +120,7 @@ void Trainer::forward() {
     }
     phases_.time(Phase::forward, backend_, [&] {
         for (const auto& student : students_) {
-            student->model.forward(ids_, shape);
+            student->model.forward(ids_, shape, options_of(*student));
         }
     });
 }
@@ -261,6 +268,16 @@ void Trainer::measure_tap_variance() {
     for (const auto& student : students_) {
         if (student->loss.needs_tap_variance()) {
             student->loss.set_tap_variance(measure(student->loss.settings().clone_skip_first));
+        }
+    }
+}
+
+void Trainer::assume_tap_variance() {
+    for (const auto& student : students_) {
+        if (student->loss.needs_tap_variance()) {
+            const std::int64_t taps = student->model.config().L * taps_per_layer;
+            student->loss.set_tap_variance(
+                std::vector<double>(static_cast<std::size_t>(taps), 1.0));
         }
     }
 }

@@ -46,6 +46,9 @@ public:
     /// clone term by it ("relative") and have none yet.
     void measure_tap_variance();
 
+    /// The same set to 1: for steps whose time counts and whose values do not.
+    void assume_tap_variance();
+
     std::int64_t tokens_per_step() const { return settings_.global_batch * source_.context(); }
     Phases& phases() { return phases_; }
     const Arena& arena() const { return arena_; }
@@ -62,6 +65,7 @@ public:
 private:
     void begin();
     void load(std::int64_t first_sample);
+    ForwardOptions options_of(const Student& student) const;
     void forward();
     void losses();
     void backward(std::int64_t micro_batch);
@@ -78,8 +82,9 @@ private:
     BatchSource& source_;
     Teacher* teacher_;
     Students& students_;
-    std::int64_t micro_batches_;  // G
-    Share mine_;                  // this rank's of them
+    std::int64_t micro_batches_;     // G
+    Share mine_;                     // this rank's of them
+    std::int64_t first_sample_ = 0;  // of the loaded micro-batch
     HeadPass head_;
     std::vector<HeadTerm> head_terms_;
     Arena arena_;

@@ -13,6 +13,7 @@ struct Sizes {
     Matrix y, lse, d_qkv;
 };
 
+/// Scaling what is kept by 1/(1 − rate) scales these too; what is dropped only makes them smaller.
 Sizes sizes_of(const Matrix& d_y, const Matrix& qkv, Heads s) {
     const auto forward = reference::attention(qkv, s);
     Sizes out{Matrix(forward.y.rows, forward.y.cols), Matrix(forward.lse.rows, s.T),
@@ -68,28 +69,33 @@ protected:
                                  static_cast<std::int64_t>(s.T)});
     }
 
-    void check(const Matrix& qkv, Heads s) {
+    void check(const Matrix& qkv, Heads s, const reference::Drop& drop = {}) {
         const std::size_t N = s.B * s.T, width = s.H * s.D;
         const AttentionShape shape{static_cast<std::int64_t>(s.B), static_cast<std::int64_t>(s.T),
                                    static_cast<std::int64_t>(s.H), static_cast<std::int64_t>(s.D)};
+        const AttentionOptions options{.dropout = {static_cast<float>(drop.rate), drop.key,
+                                                   static_cast<std::int64_t>(drop.first_row)}};
+        const double kept = 1.0 / (1.0 - drop.rate);
         const Matrix d_y = random(N, width);
-        const auto want = reference::attention(qkv, s);
+        const auto want = reference::attention(qkv, s, drop);
         const Sizes sizes = sizes_of(d_y, qkv, s);
         const double K = static_cast<double>(s.T + s.D);
         const std::string name = fmt::format("B{} T{} H{} D{}", s.B, s.T, s.H, s.D);
 
         const View at_qkv = put_stored(qkv), y = out_stored(N, width);
         const View lse = put_lse(Matrix(s.B * s.H, s.T, std::nan("")), s);
-        backend().attention(y, lse, at_qkv, shape);
-        expect_close("y " + name, Op::attention, get(y).data, want.y.data, sizes.y.data, K);
+        backend().attention(y, lse, at_qkv, shape, options);
+        expect_close("y " + name, Op::attention, get(y).data, want.y.data,
+                     scaled(sizes.y.data, kept), K);
         expect_close("lse " + name, Op::attention, get_vector(lse), want.lse.data, sizes.lse.data,
                      K);
 
         const View d_qkv = out_stored(N, 3 * width);
         backend().attention_backward(d_qkv, put_stored(d_y), put_stored(want.y),
-                                     put_lse(want.lse, s), at_qkv, shape);
+                                     put_lse(want.lse, s), at_qkv, shape, options);
         expect_close("d_qkv " + name, Op::attention_backward, get(d_qkv).data,
-                     reference::attention_backward(d_y, qkv, s).data, sizes.d_qkv.data, K);
+                     reference::attention_backward(d_y, qkv, s, drop).data,
+                     scaled(sizes.d_qkv.data, kept), K);
     }
 };
 
@@ -111,6 +117,15 @@ TEST_P(AttentionTest, LongSequences) {
     }
     check(random(2 * 129, 3 * 3 * 32), {2, 129, 3, 32});
     check(random(2 * 300, 3 * 16), {2, 300, 1, 16});
+}
+
+TEST_P(AttentionTest, DropsProbabilitiesBothWays) {
+    for (const double rate : {0.1F, 0.5F}) {
+        for (const std::size_t T : {1U, 31U, 66U, 129U}) {
+            const reference::Drop drop{rate, 0x8badf00ddeadbeefULL, (std::uint64_t{1} << 32) - 40};
+            check(random(2 * T, 3 * 3 * 16), {2, T, 3, 16}, drop);
+        }
+    }
 }
 
 TEST_P(AttentionTest, OutliersInQueriesAndValues) {

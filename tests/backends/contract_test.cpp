@@ -16,6 +16,10 @@ protected:
     View f32(std::size_t rows, std::size_t cols) { return put(Matrix(rows, cols, 1.0)); }
     View f32(std::size_t n) { return put(Vector(n, 1.0)); }
     View i32(std::size_t n) { return put(Ids(n, 0)); }
+    View i32(std::size_t rows, std::size_t cols) {
+        return i32(rows * cols)
+            .reshape({static_cast<std::int64_t>(rows), static_cast<std::int64_t>(cols)});
+    }
 };
 
 // A wrong shape is a bug of the caller, hence exit code 70.
@@ -45,6 +49,11 @@ TEST_P(ContractTest, PointwiseOpsOfWrongShapes) {
     EXPECT_REFUSED("gelu", b.gelu(f32(2, 3), f32(3, 3)));
     EXPECT_REFUSED("gelu_backward", b.gelu_backward(f32(2, 3), f32(2, 3), f32(2, 4)));
     EXPECT_REFUSED("gelu_backward", b.gelu_backward(f32(2, 3), f32(2, 4), f32(2, 3)));
+    EXPECT_REFUSED("dropout", b.dropout(f32(2, 3), f32(2, 4), {0.5F}));
+    EXPECT_REFUSED("dropout", b.dropout(f32(6), f32(6), {0.5F}));
+    EXPECT_REFUSED("dropout", b.dropout(f32(2, 3), f32(2, 3), {1.0F}));
+    EXPECT_REFUSED("dropout", b.dropout(f32(2, 3), f32(2, 3), {-0.1F}));
+    EXPECT_REFUSED("dropout", b.dropout(f32(2, 3), f32(2, 3), {0.5F, 1, -1}));
     EXPECT_REFUSED("copy", b.copy(f32(3), f32(4)));
     EXPECT_REFUSED("copy", b.copy(f32(3), i32(3)));
     EXPECT_REFUSED("cast", b.cast(f32(3), f32(4)));
@@ -89,10 +98,35 @@ TEST_P(ContractTest, TransformerOpsOfWrongShapes) {
     EXPECT_REFUSED("attention", b.attention(f32(6, 8), lse, f32(6, 20), {2, 3, 2, 4}));
     EXPECT_REFUSED("attention", b.attention(f32(6, 6), lse, f32(6, 24), {2, 3, 2, 4}));
     EXPECT_REFUSED("attention", b.attention(f32(6, 8), f32(12), f32(6, 24), {2, 3, 2, 4}));
+    EXPECT_REFUSED("attention", b.attention(f32(6, 8), lse, f32(6, 24), {2, 3, 2, 4},
+                                            {.dropout = {.rate = 1.5F}}));
     EXPECT_REFUSED("attention", b.attention_backward(f32(6, 24), f32(6, 8), f32(6, 8), lse,
                                                      f32(5, 24), {2, 3, 2, 4}));
     EXPECT_REFUSED("attention", b.attention_backward(f32(6, 8), f32(6, 8), f32(6, 8), lse,
                                                      f32(6, 24), {2, 3, 2, 4}));
+}
+
+TEST_P(ContractTest, DecodingOfWrongShapes) {
+    Backend& b = backend();
+    const auto cache = [&](std::int64_t B, std::int64_t room, std::int64_t width) {
+        return f32(static_cast<std::size_t>(B * room * width)).reshape({B, room, width});
+    };
+    const View k = cache(2, 5, 8), v = cache(2, 5, 8);
+    EXPECT_REFUSED("store_kv", b.store_kv(k, cache(2, 4, 8), f32(6, 24), {2, 3, 2, 4}));
+    EXPECT_REFUSED("store_kv", b.store_kv(f32(10, 8), v, f32(6, 24), {2, 3, 2, 4}));
+    EXPECT_REFUSED("store_kv", b.store_kv(k, v, f32(6, 20), {2, 3, 2, 4}));
+    EXPECT_REFUSED("store_kv", b.store_kv(k, v, f32(9, 24), {3, 3, 2, 4}));
+    EXPECT_REFUSED("store_kv", b.store_kv(k, v, f32(12, 24), {2, 6, 2, 4}));
+    const View y = f32(2, 8), qkv = f32(2, 24), lengths = i32(2);
+    EXPECT_REFUSED("decode", b.attention_decode(y, k, v, qkv, lengths, 3));
+    EXPECT_REFUSED("decode", b.attention_decode(f32(2, 6), k, v, qkv, lengths, 2));
+    EXPECT_REFUSED("decode", b.attention_decode(y, cache(3, 5, 8), v, qkv, lengths, 2));
+    EXPECT_REFUSED("decode", b.attention_decode(y, k, cache(2, 4, 8), qkv, lengths, 2));
+    EXPECT_REFUSED("decode", b.attention_decode(y, k, v, f32(2, 20), lengths, 2));
+    EXPECT_REFUSED("decode", b.attention_decode(y, k, v, qkv, i32(3), 2));
+    EXPECT_REFUSED("decode", b.attention_decode(y, k, v, qkv, f32(2), 2));
+    EXPECT_REFUSED("lengths[1] = 5", b.attention_decode(y, k, v, qkv, put(Ids{4, 5}), 2));
+    EXPECT_REFUSED("lengths[0] = -1", b.attention_decode(y, k, v, qkv, put(Ids{-1, 0}), 2));
 }
 
 TEST_P(ContractTest, LossesOfWrongShapes) {
@@ -111,6 +145,27 @@ TEST_P(ContractTest, LossesOfWrongShapes) {
     refuses([&](HeadLoss& h) { h.tau = 0.0F; });
     EXPECT_REFUSED("argmax", b.argmax_rows(i32(3), f32(2, 5)));
     EXPECT_REFUSED("argmax", b.argmax_rows(f32(2), f32(2, 5)));
+    refuses([&](HeadLoss& h) { h.top_ids = i32(2, 3); });  // beside z_t
+    const auto refuses_top = [&](const std::function<void(HeadLoss&)>& spoil) {
+        HeadLoss bad = good;
+        bad.z_t = {};
+        bad.top_ids = i32(2, 3);
+        bad.top_z = f32(2, 3);
+        bad.lse = f32(2);
+        spoil(bad);
+        EXPECT_REFUSED("head_loss", b.head_loss(bad));
+    };
+    refuses_top([&](HeadLoss& h) { h.top_ids = f32(2, 3); });
+    refuses_top([&](HeadLoss& h) { h.top_z = f32(2, 4); });
+    refuses_top([&](HeadLoss& h) { h.top_z = f32(2, 6), h.top_ids = i32(2, 6); });
+    refuses_top([&](HeadLoss& h) { h.lse = View(); });
+    EXPECT_REFUSED("top_k", b.top_k(f32(2, 3), i32(2, 4), f32(2, 5)));
+    EXPECT_REFUSED("top_k", b.top_k(f32(2, 6), i32(2, 6), f32(2, 5)));
+    EXPECT_REFUSED("log_sum_exp", b.log_sum_exp(f32(3), f32(2, 5), 1.0F));
+    EXPECT_REFUSED("log_sum_exp", b.log_sum_exp(f32(2), f32(2, 5), 0.0F));
+    EXPECT_REFUSED("label_ranks", b.label_ranks(i32(3), f32(2, 5), i32(2)));
+    EXPECT_REFUSED("label_ranks", b.label_ranks(i32(2), f32(2, 5), i32(3)));
+    EXPECT_REFUSED("label_ranks", b.label_ranks(i32(2), f32(2, 5), f32(2)));
     EXPECT_REFUSED("clone_loss", b.clone_loss({f32(1), {}, f32(6, 4), f32(6, 5), 3}));
     EXPECT_REFUSED("clone_loss", b.clone_loss({f32(1), f32(6, 5), f32(6, 4), f32(6, 4), 3}));
     EXPECT_REFUSED("clone_loss", b.clone_loss({f32(2), {}, f32(6, 4), f32(6, 4), 3}));
@@ -150,6 +205,8 @@ TEST_P(ContractTest, NaNGoesThroughEveryOpOfTheModel) {
         EXPECT_TRUE(has_nan(y)) << "gelu_backward " << place;
         clean(), b.gelu_backward(y, x, fine);
         EXPECT_TRUE(has_nan(y)) << "gelu_backward " << place;
+        clean(), b.dropout(y, x, {.rate = 0.9F});
+        EXPECT_TRUE(has_nan(y)) << "dropout " << place;
         clean(), b.layernorm({y, {}, f32(33), f32(33), put(bad), {}, width, width});
         EXPECT_TRUE(has_nan(y)) << "layernorm " << place;
         const View lse = f32(33).reshape({1, 1, 33}), out = put_stored(Matrix(33, 16, 0.0));

@@ -229,6 +229,31 @@ TEST_P(HeadLossTest, ArgmaxOfAllEqualIsTheFirst) {
     EXPECT_EQ(get_ids(best), Ids(3, 0));
 }
 
+TEST_P(HeadLossTest, LabelRanksAreThoseOfAStableSort) {
+    for (const std::size_t V : {1U, 3U, 17U, 257U, 5003U}) {
+        for (const std::size_t R : {1U, 3U, 33U}) {
+            Matrix z = random(R, V, 1.0, -100.0);
+            for (std::size_t i = 0; i < z.data.size(); i += 3) {
+                z.data[i] = std::round(z.data[i]);  // many equal ones on both sides of the label
+            }
+            z = rounded(z);
+            const Ids labels = labels_with_padding(R, V);
+            const View ranks = put(Ids(R, -7));
+            backend().label_ranks(ranks, put_stored(z), put(labels));
+            EXPECT_EQ(get_ids(ranks), reference::label_ranks(z, labels))
+                << fmt::format("R{} V{}", R, V);
+        }
+    }
+}
+
+TEST_P(HeadLossTest, TheRankOfTheLargestIsZero) {
+    const Matrix z = rounded(random(33, 257, 2.0));
+    const View best = put(Ids(33, -7)), ranks = put(Ids(33, -7));
+    backend().argmax_rows(best, put_stored(z));
+    backend().label_ranks(ranks, put_stored(z), best);
+    EXPECT_EQ(get_ids(ranks), Ids(33, 0));
+}
+
 LRD_ON_EVERY_BACKEND(HeadLossTest);
 
 }  // namespace

@@ -35,7 +35,7 @@ protected:
         return out;
     }
 
-    void check_forward(const Matrix& x, const Matrix& residual) {
+    void check_forward(const Matrix& x, const Matrix& residual, double epsilon = 1e-5) {
         const std::size_t N = x.rows, C = x.cols;
         const Vector gamma = random_vector(C), beta = random_vector(C);
         LayerNorm args;
@@ -45,13 +45,14 @@ protected:
         args.x = put(x);
         args.gamma = put(gamma);
         args.beta = put(beta);
+        args.epsilon = epsilon;
         if (!residual.empty()) {
             args.residual = put(residual);
             args.h = out(N, C);
         }
         backend().layernorm(args);
 
-        const auto want = reference::layernorm(x, residual, gamma, beta);
+        const auto want = reference::layernorm(x, residual, gamma, beta, epsilon);
         const Matrix size_h =
             residual.empty() ? absolute(x) : reference::add(absolute(x), absolute(residual));
         const Size size = size_of_terms(size_h, want);
@@ -145,6 +146,11 @@ TEST_P(LayerNormTest, ForwardOfConstantRows) {
 
 TEST_P(LayerNormTest, ForwardWithAMeanFarAboveTheSpread) {
     check_forward(random(5, 48, 1.0, 512.0), {});
+}
+
+TEST_P(LayerNormTest, ForwardWithAnEpsilonThatCounts) {
+    check_forward(random(5, 48, 0.5), {}, 0.25);
+    check_forward(random(5, 48, 1e-4), random(5, 48, 1e-4), 1e-6);
 }
 
 TEST_P(LayerNormTest, Backward) {

@@ -121,6 +121,15 @@ TEST_P(SameBitsTest, HeadLoss) {
     });
 }
 
+TEST_P(SameBitsTest, Dropout) {
+    const View x = put(random(517, 131));
+    check("dropout", [&] {
+        const View y = out(517, 131);
+        backend().dropout(y, x, {0.3F, 5, 9});
+        return std::vector<View>{y};
+    });
+}
+
 LRD_ON_EVERY_BACKEND(SameBitsTest);
 
 }  // namespace

@@ -27,6 +27,7 @@ enum class Op {
     layernorm_backward,
     attention,  // and lse
     attention_backward,
+    attention_decode,
     loss,           // kd, lm: magnitude is relative to max(1, |logit|)
     loss_gradient,  // of soft-max losses: magnitude from the probabilities
     optimiser,      // adamw, sgd
@@ -53,6 +54,7 @@ inline Tolerance tolerance(Op op, Precision precision) {
         case Op::attention: return fp32 ? Tolerance{1, 4, 0} : Tolerance{1, stored, ulp};
         case Op::attention_backward:
             return fp32 ? Tolerance{1, 4, 0} : Tolerance{1, 4 * stored, ulp};
+        case Op::attention_decode: return fp32 ? Tolerance{1, 4, 0} : Tolerance{1, stored, ulp};
         // Rows of some thousand exponentials, summed in fp32 in any order: errors grow like a root.
         case Op::loss: return {0, 16, 0};
         case Op::loss_gradient: return fp32 ? Tolerance{0, 16, 0} : Tolerance{0, 16, ulp};

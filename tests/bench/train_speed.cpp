@@ -81,8 +81,8 @@ int main(int argc, char** argv) {
     const lrd::Json all = since(start);
 
     tokenizer.save(argv[4]);
-    fmt::print("{}\n",
-               lrd::Json::object({{"all", all}, {"counting", counting}, {"merging", merging}})
-                   .dump());
+    fmt::print(
+        "{}\n",
+        lrd::Json::object({{"all", all}, {"counting", counting}, {"merging", merging}}).dump());
     return 0;
 }

@@ -9,7 +9,7 @@ import unittest
 
 import h5py
 from harness import (DENSE, LRC, SGD, STOPPED, Case, Running, fingerprint, logged_step, manifest, run,
-                     same_run, status)
+                     same_run, status, toml)
 
 USAGE, BAD_DATA, MISSING, BUSY, IO = 64, 65, 66, 73, 74
 SOON = 10  # seconds
@@ -240,6 +240,30 @@ class Refusals(Case):
 
     def test_eval_stride_longer_than_the_context(self):
         self.eval(USAGE, ["--stride 33", "32"], self.world.teacher, "--stride", "33")
+
+    def test_eval_no_split(self):
+        self.eval(MISSING, ["\"trian\"", "test, train, val"], self.world.teacher, "--split", "trian")
+
+    def test_eval_a_split_twice(self):
+        self.eval(USAGE, ["--split val", "twice"], self.world.teacher, "--split", "val", "--split", "val")
+
+    def test_eval_context_longer_than_the_positions(self):
+        self.eval(USAGE, ["--context 33", "32 positions"], self.world.teacher, "--context", "33")
+
+    def test_eval_documents_are_there(self):
+        (self.folder / "scores.h5").write_text("mine")
+        self.eval(BUSY, ["scores.h5", "is there"], self.world.teacher, "--per-document", "scores.h5")
+
+    def test_eval_documents_nowhere(self):
+        self.eval(IO, ["nowhere/scores.h5"], self.world.teacher, "--per-document", "nowhere/scores.h5")
+
+    def test_eval_teacher_of_another_vocabulary(self):
+        tokens, teacher = self.folder / "tokens", self.folder / "teacher"
+        self.expect(run("prepare", "--text", self.world.text, "--tokenizer", "train:280", "--out", tokens), 0)
+        config = self.folder / "teacher.toml"
+        config.write_text(toml(tokens, [DENSE], steps=1))
+        self.expect(run("train", config, "--out", teacher), 0)
+        self.eval(BAD_DATA, [str(teacher), "280", "300", "tokenizer"], self.world.teacher, "--teacher", teacher)
 
     def test_eval_nothing_there(self):
         self.eval(MISSING, ["nowhere", "RUN:student"], self.folder / "nowhere")

@@ -138,6 +138,29 @@ TEST(OpsGradient, Attention) {
     }
 }
 
+TEST(OpsGradient, DropoutAlone) {
+    const Matrix x = random(5, 7, 24), weight = random(5, 7, 25);
+    const reference::Drop drop{0.4, 0x123456789abcdefULL, 1000};
+    expect_gradient(
+        "x",
+        [&](const Vector& v) {
+            return dot(reference::dropout(with(x, v), drop).data, weight.data);
+        },
+        x.data, reference::dropout(weight, drop).data);
+}
+
+TEST(OpsGradient, AttentionWithDropout) {
+    const Heads shape{2, 5, 2, 3};
+    const Matrix qkv = random(10, 18, 26), weight = random(10, 6, 27);
+    const reference::Drop drop{0.3, 99, 7};
+    expect_gradient(
+        "qkv",
+        [&](const Vector& v) {
+            return dot(reference::attention(with(qkv, v), shape, drop).y.data, weight.data);
+        },
+        qkv.data, reference::attention_backward(weight, qkv, shape, drop).data);
+}
+
 TEST(OpsGradient, HeadLossOfEachTermAndTemperature) {
     const Matrix z_s = random(4, 6, 19, 2.0), z_t = random(4, 6, 20, 2.0);
     const Ids labels{3, -1, 0, 5};
@@ -153,6 +176,27 @@ TEST(OpsGradient, HeadLossOfEachTermAndTemperature) {
         expect_gradient(
             "z_s", objective, z_s.data,
             reference::head_loss(z_s, z_t, labels, w.tau, w.kd, w.lm, w.scale).d_z.data);
+    }
+}
+
+TEST(OpsGradient, HeadLossOfTheKLargest) {
+    const Matrix z_s = random(4, 9, 19, 2.0), z_t = random(4, 9, 20, 2.0);
+    const Ids labels{3, -1, 0, 8};
+    for (const double tau : {1.0, 2.0, 3.5}) {
+        for (const std::size_t K : {std::size_t{1}, std::size_t{4}, std::size_t{9}}) {
+            const auto top = reference::top_k(z_t, K);
+            const Vector lse = reference::log_sum_exp(z_t, tau);
+            const auto loss = [&](const Matrix& z, double kd, double lm, double scale) {
+                return reference::head_loss_top_k(z, top, lse, labels, tau, kd, lm, scale);
+            };
+            expect_gradient(
+                "z_s",
+                [&](const Vector& v) {
+                    const auto at = loss(with(z_s, v), 0.0, 0.0, 0.0);
+                    return 0.5 * (0.7 * reference::sum(at.kd) + 0.3 * reference::sum(at.lm));
+                },
+                z_s.data, loss(z_s, 0.7, 0.3, 0.5).d_z.data);
+        }
     }
 }
 

@@ -40,6 +40,15 @@ TEST(ReferenceLiteral, LayerNormOfPlusMinusOne) {
     EXPECT_NEAR(out.y(0, 1), 20 + 2 / std::sqrt(1.00001), 1e-14);
 }
 
+// The known answers of the authors' Random123 library.
+TEST(ReferenceLiteral, PhiloxOfTheAuthors) {
+    using Counter = std::array<std::uint32_t, 4>;
+    EXPECT_EQ(philox({0, 0, 0, 0}, {0, 0}),
+              (Counter{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
+    EXPECT_EQ(philox({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}),
+              (Counter{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
+}
+
 TEST(ReferenceLiteral, AttentionIsCausalAndScaled) {
     // D = 4, so scores are halved: query 1 with keys 0 and 1 has scores 0 and ln 3.
     Matrix qkv(2, 12);
@@ -68,6 +77,11 @@ TEST(ReferenceLiteral, HeadLossOfTwoWords) {
 
 TEST(ReferenceLiteral, ArgmaxTakesTheFirstOfEqualOnes) {
     EXPECT_EQ(argmax_rows(matrix(2, 3, {1, 4, 4, -3, -2, -5})), (Ids{1, 1}));
+}
+
+TEST(ReferenceLiteral, LabelRanksCountWhatComesBefore) {
+    const Matrix z = matrix(4, 3, {1, 4, 4, 1, 4, 4, -3, -2, -5, 0, 0, 0});
+    EXPECT_EQ(label_ranks(z, {1, 2, 2, -1}), (Ids{0, 1, 2, -1}));
 }
 
 TEST(ReferenceLiteral, CloneAndMomentsSkipPositionZeroOfEachSequence) {

@@ -20,6 +20,7 @@ struct Setting {
     Losses losses;
     Teacher teacher = Teacher::plain;
     bool padding = false;
+    double drop = 0.0;
 };
 
 // One of each form per layer, in every place of a block.
@@ -43,6 +44,7 @@ const std::vector<Setting> settings = {
      true},
     {"kd_alone", {{"lifted", 3}}, 5, {.kd = 1.0, .lm = 0.0, .clone = 0.0, .tau = 10.0}},
     {"lm_alone", {{"factored", 3}}, 5, {.kd = 0.0, .lm = 1.0, .clone = 0.0}},
+    {"dropout", mixed, 5, {.kd = 0.0, .lm = 1.0, .clone = 0.5}, Teacher::plain, false, 0.3},
     {"clone_alone", mixed, 5, {.kd = 0.0, .lm = 0.0, .clone = 1.0}},
     {"outlier", {{"lifted", 3}}, 4, {.skip_first = true}, Teacher::outlier},
 };
@@ -55,7 +57,8 @@ TEST_P(StudentGradient, IsTheSlopeAlongRandomDirections) {
     const Model teacher = random_teacher(sizes, 1, setting.teacher);
     Model student =
         random_student(sizes, teacher, setting.forms, setting.embedding_rank, 2, setting.teacher);
-    const Batch batch = random_batch(sizes, 2, 4, 3, setting.padding);
+    Batch batch = random_batch(sizes, 2, 4, 3, setting.padding);
+    batch.drop = {setting.drop, 42, 3};
     const Vector variance = tap_variance(sizes, teacher, batch, setting.losses.skip_first);
     const Model gradient =
         distill(sizes, setting.losses, student, teacher, batch, variance).gradient;

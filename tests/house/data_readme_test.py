@@ -71,8 +71,11 @@ def make_files(lrd, folder):
         ["prepare", *texts, "--tokenizer", "train:280", "--out", "tok", "--val", "0.2"],
         ["train", "teacher.toml", "--out", "teacher"],
         ["train", "students.toml", "--out", "run"],
+        ["cache", "students.toml", "--teacher.cache=exact", "--teacher.cache_clone=[0]"],
+        ["cache", "students.toml", "--teacher.cache=largest", "--teacher.cache_topk=4"],
+        ["eval", "--model", "teacher", "--tokens", "tok", "--split", "val", "--per-document", "scores.h5"],
     ):
-        subprocess.run([lrd, *command], cwd=folder, check=True, stderr=subprocess.PIPE)
+        subprocess.run([lrd, *command], cwd=folder, check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def fields_of(path):
@@ -82,12 +85,14 @@ def fields_of(path):
     def plain(name):
         name = re.sub(r"/students/[^/]+", "/students/<student>", "/" + name)
         name = re.sub(r"/(model|optim/m|optim/v)/(.+)$", r"/\1/<weight>", name)
+        name = re.sub(r"^/taps/\d+", "/taps/<layer>", re.sub(r"^/log_sum_exp/\d+", "/log_sum_exp/<i>", name))
+        name = re.sub(r"^/val/", "/<split>/", name)
         return re.sub(r"/<student>/val(_tap)?/", r"/<student>/<split>\1/", name)
 
     def visit(name, item):
+        found.update("@" + key for key in item.attrs)
         if isinstance(item, h5py.Dataset):
             found.add(plain(name))
-            found.update("@" + key for key in item.attrs)
 
     with h5py.File(path) as file:
         found.update("@" + key for key in file.attrs)
@@ -140,11 +145,25 @@ def main():
         state = run / "ckpt/step-00000002/state.h5"
         models = section(readme, "Checkpoints")
         good &= compare("tokens", fields_of(folder / "tok/train-00000.h5"), fields_named(section(readme, "Tokens")))
+        manifest = json.loads((folder / "tok/prepare.json").read_text())
+        keys = set(manifest) | set(manifest["options"])
+        keys |= {key for part in ("inputs", "splits", "outputs") for key in manifest[part][0]}
+        tokens = section(readme, "Tokens")
+        named = names_in(tokens[tokens.index("### `prepare.json`"):])
+        named -= {"prepare.json", "prepare", "prepare.unfinished", "lrd", "--dedup", "<unk>"}
+        good &= compare("prepare.json", keys, named)
         good &= compare("state.h5", fields_of(state), fields_named(models))
         best = fields_of(run / "best/lifted.h5")
         good &= compare("best", best, {f for f in fields_named(models) if "/optim/" not in f})
         metrics = fields_of(run / "metrics.h5") - {"@units", "@long_name"}
         good &= compare("metrics.h5", metrics, fields_named(section(readme, "`metrics.h5`")))
+        scores = fields_of(folder / "scores.h5") - {"@units", "@long_name"}
+        good &= compare("scores", scores, fields_named(section(readme, "Scores of documents")))
+        parts = [next((folder / name).glob("part-*.h5")) for name in ("exact", "largest")]
+        cache = section(readme, "A teacher's cache")
+        good &= compare("cache", set.union(*map(fields_of, parts)), fields_named(cache))
+        good &= compare("cache.json", set(json.loads((folder / "exact/cache.json").read_text())),
+                        {n.strip('"') for n in names_in(cache) if n.startswith('"')})
         endings = {n[1:] for n in names_in(models) if n.startswith("…")}
         linears = {n for n in names_in(models) if re.match(r"h\.N\.(attn|mlp)", n)}
         documented = {n for n in names_in(models) if re.match(r"(wte|wpe|h\.N\.ln|ln_f)", n)}

@@ -170,7 +170,10 @@ void DeviceStep::run_micro_batch(const reference::Batch& batch, std::size_t rows
     if (teacher_) {
         online_->run(ids, shape, {});
     }
-    student_->forward(ids, shape);
+    student_->forward(ids, shape,
+                      {.dropout = {.rate = static_cast<float>(batch.drop.rate),
+                                   .key = batch.drop.key,
+                                   .first_row = static_cast<std::int64_t>(batch.drop.first_row)}});
     const HeadTerm terms[] = {loss_->head_term()};
     head_.run(online_.get(), terms, labels, 1.0F / static_cast<float>(rows), true);
     student_->backward(ids, loss_.get());

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <tuple>
 
 #include "core/random.hpp"
 #include "linalg/svd.hpp"
@@ -18,6 +19,12 @@ namespace {
 constexpr Gpt2Config config{.L = 2, .C = 24, .H = 3, .D = 8, .F = 40, .T = 11, .V = 53};
 constexpr BatchShape shape{3, 11};
 
+Gpt2Config sizes(bool tied) {
+    Gpt2Config c = config;
+    c.tied = tied;
+    return c;
+}
+
 std::vector<float> download(Backend& backend, const View& x) {
     std::vector<float> host(static_cast<std::size_t>(x.size()));
     backend.download(host.data(), x);
@@ -26,9 +33,9 @@ std::vector<float> download(Backend& backend, const View& x) {
 }
 
 /// A teacher whose biases and LayerNorms are not trivial either.
-std::unique_ptr<Weights> make_teacher(Backend& backend) {
-    auto teacher =
-        std::make_unique<Weights>(backend, "teacher", dense_architecture(config), Use::inference);
+std::unique_ptr<Weights> make_teacher(Backend& backend, bool tied) {
+    auto teacher = std::make_unique<Weights>(backend, "teacher", dense_architecture(sizes(tied)),
+                                             Use::inference);
     for (const Parameter& p : teacher->trained().all()) {
         std::vector<float> host(static_cast<std::size_t>(p.size()));
         Random(7, p.name).normal(host, p.vector && p.name.ends_with("weight") ? 1.0 : 0.0, 0.2);
@@ -91,8 +98,8 @@ void expect_same_logits(const std::vector<float>& a, const std::vector<float>& b
 }
 
 /// The ranks that leave nothing out: min(m, n) of each linear, min(V, C) of the embedding.
-Architecture full_rank(const std::string& form) {
-    Architecture a = low_rank_architecture(config, form, {1}, std::min(config.V, config.C));
+Architecture full_rank(const std::string& form, bool tied) {
+    Architecture a = low_rank_architecture(sizes(tied), form, {1}, std::min(config.V, config.C));
     const std::vector<LinearShape> shapes = linear_shapes(config);
     for (std::size_t i = 0; i < shapes.size(); ++i) {
         a.linears[i].rank = std::min(shapes[i].m, shapes[i].n);
@@ -100,10 +107,13 @@ Architecture full_rank(const std::string& form) {
     return a;
 }
 
-class Identity : public testing::TestWithParam<const char*> {
+/// By form, and with a head that is tied to the embedding or its own.
+class Identity : public testing::TestWithParam<std::tuple<const char*, bool>> {
 protected:
+    std::string form_ = std::get<0>(GetParam());
+    bool tied_ = std::get<1>(GetParam());
     std::unique_ptr<Backend> backend_ = make_backend("cpu");
-    std::unique_ptr<Weights> teacher_ = make_teacher(*backend_);
+    std::unique_ptr<Weights> teacher_ = make_teacher(*backend_, tied_);
 
     std::unique_ptr<Weights> student(const Architecture& architecture) {
         auto weights = std::make_unique<Weights>(*backend_, "student", architecture, Use::training,
@@ -114,7 +124,7 @@ protected:
 };
 
 TEST_P(Identity, FullRankIsTheTeacher) {
-    const auto weights = student(full_rank(GetParam()));
+    const auto weights = student(full_rank(form_, tied_));
     const Pass pass = run(*backend_, *weights, teacher_.get());
     expect_same_logits(pass.logits, run(*backend_, *teacher_, nullptr).logits);
     EXPECT_NEAR(pass.terms.kd, 0.0, 1e-6);
@@ -123,7 +133,7 @@ TEST_P(Identity, FullRankIsTheTeacher) {
 
 TEST_P(Identity, LowRankIsTheTruncatedSvd) {
     const std::int64_t r = 5;
-    const auto weights = student(low_rank_architecture(config, GetParam(), {r}, r));
+    const auto weights = student(low_rank_architecture(sizes(tied_), form_, {r}, r));
     weights->materialise();
     for (std::int64_t l = 0; l < config.L; ++l) {
         for (int i = 0; i < linears_per_layer; ++i) {
@@ -155,14 +165,80 @@ TEST_P(Identity, LowRankIsTheTruncatedSvd) {
 }
 
 TEST_P(Identity, MergingChangesNoLogit) {
-    const auto weights = student(low_rank_architecture(config, GetParam(), {6}, 7));
+    const auto weights = student(low_rank_architecture(sizes(tied_), form_, {6}, 7));
     const Pass low = run(*backend_, *weights, nullptr);
     const std::unique_ptr<Weights> dense = merged(*weights, "merged");
     EXPECT_TRUE(is_dense(dense->architecture()));
     expect_same_logits(run(*backend_, *dense, nullptr).logits, low.logits);
 }
 
-INSTANTIATE_TEST_SUITE_P(Forms, Identity, testing::Values("lifted", "factored"));
+TEST_P(Identity, PlainFactorsChangeNoLogitAndNeedNoTeacher) {
+    const auto weights = student(low_rank_architecture(sizes(tied_), form_, {6}, 7));
+    const Pass low = run(*backend_, *weights, nullptr);
+    const std::unique_ptr<Weights> plain = with_plain_factors(*weights, "plain");
+    EXPECT_EQ(plain->architecture().linears.front().kind, "factored");
+    expect_same_logits(run(*backend_, *plain, nullptr).logits, low.logits);
+}
+
+INSTANTIATE_TEST_SUITE_P(Forms, Identity,
+                         testing::Combine(testing::Values("lifted", "factored"), testing::Bool()));
+
+/// Gradient of one table for given gradients of the logits.
+std::vector<float> gradient(Backend& backend, Weights& weights, const std::string& name) {
+    const std::int64_t n = shape.rows();
+    Gpt2 model(weights, "model", shape, true);
+    Arena arena(backend, "test");
+    const View ids = arena.region("ids", DType::i32, {n});
+    const View z = arena.region("z", DType::f32, {n, config.V});
+    const View d_z = arena.region("d_z", DType::f32, {n, config.V});
+    std::vector<std::int32_t> tokens(static_cast<std::size_t>(n));
+    std::vector<float> d_logits(static_cast<std::size_t>(d_z.size()));
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+        tokens[i] = static_cast<std::int32_t>(i * 31 % static_cast<std::size_t>(config.V));
+    }
+    Random(3, "d_z").normal(d_logits, 0.0, 1.0);
+    backend.upload(ids, tokens.data());
+    backend.upload(d_z, d_logits.data());
+    weights.zero_gradients();
+    weights.materialise();
+    model.forward(ids, shape);
+    model.logits(z, 0, n);
+    model.logits_backward(d_z, 0, n);
+    model.backward(ids, nullptr);
+    weights.pull_back();
+    return download(backend, weights.gradients()(name));
+}
+
+/// An own head that holds the embedding's values splits the tied gradient in two.
+TEST(UntiedHead, GradientsAddUpToTheTiedOne) {
+    const auto backend = make_backend("cpu");
+    for (const std::int64_t re : {std::int64_t{0}, std::int64_t{7}}) {
+        const std::string form = re == 0 ? "dense" : "factored";
+        Weights tied(*backend, "tied", low_rank_architecture(sizes(true), form, {6}, re),
+                     Use::training);
+        Weights own(*backend, "own", low_rank_architecture(sizes(false), form, {6}, re),
+                    Use::training);
+        initialise({{&tied, "random", 1}}, nullptr);
+        for (const Parameter& p : own.trained().all()) {
+            std::string name = p.name;
+            if (name.starts_with("lm_head")) {
+                name.replace(0, 7, "wte");
+            }
+            backend->copy(own.parameters().view(p), tied.parameters()(name));
+        }
+        for (const std::string& ending : re == 0 ? std::vector<std::string>{".weight"}
+                                                : std::vector<std::string>{".Ce", ".De"}) {
+            const std::vector<float> whole = gradient(*backend, tied, "wte" + ending);
+            const std::vector<float> input = gradient(*backend, own, "wte" + ending);
+            const std::vector<float> head = gradient(*backend, own, "lm_head" + ending);
+            for (std::size_t i = 0; i < whole.size(); ++i) {
+                ASSERT_NEAR(whole[i], input[i] + head[i], 1e-4 * (1.0F + std::fabs(whole[i])))
+                    << ending << " " << i;
+                ASSERT_NE(head[i], 0.0F) << ending << " " << i;
+            }
+        }
+    }
+}
 
 constexpr Gpt2Config gpt2_small{
     .L = 12, .C = 768, .H = 12, .D = 64, .F = 3072, .T = 1024, .V = 50257};

@@ -23,6 +23,7 @@ struct Setting {
     std::size_t T = 13;  // of the batch; contexts are longer
     std::size_t micro_batches = 1;
     std::int64_t head_rows = 1000;
+    Drop drop = {};
 };
 
 const std::vector<LinearForm> mixed = {{"lifted", 1},  {"dense"}, {"factored", 2},
@@ -59,6 +60,11 @@ std::vector<Setting> make_settings() {
     out.push_back({"kd_alone", mixed, 5, {.kd = 1.0, .lm = 0.0, .clone = 0.0, .tau = 10.0}});
     out.push_back({"lm_alone", mixed, 0, {.kd = 0.0, .lm = 1.0, .clone = 0.0}});
     out.push_back({"clone_alone", mixed, 5, {.kd = 0.0, .lm = 0.0, .clone = 1.0}});
+    for (const char* form : {"dense", "factored"}) {
+        Setting s{std::string(form) + "_dropout", {{form, 6}}, 0, {.kd = 0.0, .clone = 0.0}};
+        s.drop = {0.25, 0xfeedfacecafebeefULL, (std::uint64_t{1} << 33) + 5};
+        out.push_back(s);
+    }
     out.push_back({"one_token", mixed, 5, {}, reference::Teacher::plain, false, 1});
     for (const char* form : {"lifted", "factored", "dense"}) {
         out.push_back({std::string("outlier_") + form,
@@ -80,7 +86,7 @@ constexpr Sizes sizes{.L = 2, .C = 15, .H = 3, .D = 6, .F = 37, .T = 17, .V = 10
 
 /// Micro-batches as the one batch that they are together.
 Batch joined(const std::vector<Batch>& parts) {
-    Batch all{0, parts[0].T, {}, {}};
+    Batch all{0, parts[0].T, {}, {}, parts[0].drop};
     for (const Batch& part : parts) {
         all.B += part.B;
         all.ids.insert(all.ids.end(), part.ids.begin(), part.ids.end());
@@ -108,6 +114,7 @@ TEST_P(WholeStudent, AgreesWithTheReference) {
     std::vector<Batch> parts;
     for (std::size_t i = 0; i < s.micro_batches; ++i) {
         parts.push_back(random_batch(sizes, 2, s.T, 20 + static_cast<std::uint32_t>(i), s.padding));
+        parts.back().drop = s.drop;
     }
     const Batch all = joined(parts);
     const Vector variance = tap_variance(sizes, teacher, all, s.losses.skip_first);
@@ -118,7 +125,7 @@ TEST_P(WholeStudent, AgreesWithTheReference) {
     DeviceStep device(*backend, sizes, s.losses, {}, teacher, student, shape, s.head_rows);
     const DistillStep step = device.run(parts, variance);
 
-    const Pass last_teacher = forward(sizes, teacher, teacher, parts.back());
+    const Pass last_teacher = forward(sizes, teacher, teacher, undropped(parts.back()));
     const Pass last_student = forward(sizes, student, teacher, parts.back());
     expect_logits("teacher's logits", step.teacher.logits, last_teacher.logits);
     expect_logits("logits", step.student.logits, last_student.logits);

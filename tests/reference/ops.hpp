@@ -4,6 +4,9 @@
 // gradient itself; where a Backend call accumulates, the test adds.
 #pragma once
 
+#include <array>
+#include <cstdint>
+
 #include "reference/matrix.hpp"
 
 namespace lrd::reference {
@@ -18,19 +21,31 @@ Vector column_sums(const Matrix& x);
 Matrix gelu(const Matrix& x);  // x/2·(1 + tanh(sqrt(2/π)·(x + 0.044715·x³)))
 Matrix gelu_backward(const Matrix& d_y, const Matrix& x);
 
+// ---- dropout
+std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter,
+                                    std::array<std::uint32_t, 2> key);
+struct Drop {
+    double rate = 0.0;
+    std::uint64_t key = 0, first_row = 0;
+};
+/// 0 or 1/(1 − rate).
+double drop_factor(const Drop& drop, std::size_t row, std::size_t column, std::size_t head = 0);
+Matrix dropout(const Matrix& x, const Drop& drop);  // and its own backward
+
 // ---- embedding
 Matrix embed(const Matrix& table, const Ids& ids);                        // (V,K) → (N,K)
 Matrix embed_backward(const Matrix& d_x, const Ids& ids, std::size_t V);  // (N,K) → (V,K)
 Matrix add_positions(const Matrix& x, const Matrix& positions);           // (B·T,C) + (T,C)
 Matrix add_positions_backward(const Matrix& d_x, std::size_t T);          // (B·T,C) → (T,C)
 
-// ---- layer norm over rows, biased variance, eps 1e-5
+// ---- layer norm over rows, biased variance
 struct LayerNormResult {
     Matrix y, h;
     Vector mean, rstd;
 };
 LayerNormResult layernorm(const Matrix& x, const Matrix& residual, const Vector& gamma,
-                          const Vector& beta);  // an empty residual is none
+                          const Vector& beta,
+                          double epsilon = 1e-5);  // an empty residual is none
 
 struct LayerNormGradient {
     Matrix d_h;
@@ -46,8 +61,16 @@ struct AttentionResult {
     Matrix y;    // (B·T, H·D)
     Matrix lse;  // (B·H, T)
 };
-AttentionResult attention(const Matrix& qkv, Heads shape);                     // (B·T, 3·H·D)
-Matrix attention_backward(const Matrix& d_y, const Matrix& qkv, Heads shape);  // (B·T, 3·H·D)
+/// `drop` multiplies the probabilities: its row is the query, its column the key's place.
+AttentionResult attention(const Matrix& qkv, Heads shape, const Drop& drop = {});  // (B·T, 3·H·D)
+Matrix attention_backward(const Matrix& d_y, const Matrix& qkv, Heads shape,
+                          const Drop& drop = {});  // (B·T, 3·H·D)
+
+// ---- generation; row b·Tmax + j of a cache is position j of sequence b
+void store_kv(Matrix& cache_k, Matrix& cache_v, const Matrix& qkv, Heads shape);  // (B·Tmax, H·D)
+/// y (B, H·D) of one new token per sequence, qkv (B, 3·H·D), which goes to position lengths[b].
+Matrix attention_decode(Matrix& cache_k, Matrix& cache_v, const Matrix& qkv, const Ids& lengths,
+                        std::size_t H);
 
 // ---- losses
 struct HeadLossResult {
@@ -58,6 +81,20 @@ struct HeadLossResult {
 HeadLossResult head_loss(const Matrix& z_s, const Matrix& z_t, const Ids& labels, double tau,
                          double w_kd, double w_lm, double scale);
 Ids argmax_rows(const Matrix& z);  // first largest
+/// The label's place in a stable descending sort of its row, from 0; −1 for a label below 0.
+Ids label_ranks(const Matrix& z, const Ids& labels);
+
+/// The K largest of each row, the largest first; of equal ones the first.
+struct TopK {
+    Matrix values;  // (R, K)
+    Ids ids;        // R·K
+};
+TopK top_k(const Matrix& z, std::size_t K);
+Vector log_sum_exp(const Matrix& z, double tau);
+/// As head_loss, of a teacher known by `top` and its log-sum-exps; the rest is one bucket.
+HeadLossResult head_loss_top_k(const Matrix& z_s, const TopK& top, const Vector& lse,
+                               const Ids& labels, double tau, double w_kd, double w_lm,
+                               double scale);
 
 struct CloneResult {
     double sum = 0.0;

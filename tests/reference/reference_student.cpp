@@ -38,8 +38,9 @@ public:
         embedding_ = merged_embedding(model_);
         h_ = add_positions(embed(embedding_, batch_.ids),
                            first_rows(model_.at("wpe.weight"), batch_.T));
+        h_ = dropout(h_, drop(0, Place::embedding));
         for (std::size_t l = 0; l < sizes_.L; ++l) {
-            block_forward("h." + std::to_string(l) + ".");
+            block_forward(l, "h." + std::to_string(l) + ".");
         }
         pass_.hidden = norm("ln_f", h_);
         pass_.logits = matmul(pass_.hidden, transpose(embedding_));
@@ -53,8 +54,9 @@ public:
         for (std::size_t l = sizes_.L; l-- > 0;) {
             d_h = add(d_h, d_taps[2 * l]);
             const std::string block = "h." + std::to_string(l) + ".";
-            d_h = block_backward(block, blocks_[l], d_h, d_taps[2 * l + 1]);
+            d_h = block_backward(l, block, blocks_[l], d_h, d_taps[2 * l + 1]);
         }
+        d_h = dropout(d_h, drop(0, Place::embedding));
         d_e = add(d_e, embed_backward(d_h, batch_.ids, sizes_.V));
         pull_back_embedding(model_, d_e, gradient_);
         Matrix d_positions(sizes_.T, sizes_.C);  // positions beyond T of the batch have none
@@ -65,30 +67,43 @@ public:
     }
 
 private:
-    void block_forward(const std::string& block) {
+    /// The places of a model where it drops, in the order of its enumeration.
+    enum class Place : std::uint32_t { embedding, probabilities, attention, mlp };
+    Drop drop(std::size_t layer, Place place) const {
+        const auto key =
+            philox({static_cast<std::uint32_t>(layer), static_cast<std::uint32_t>(place), 0, 0},
+                   {static_cast<std::uint32_t>(batch_.drop.key),
+                    static_cast<std::uint32_t>(batch_.drop.key >> 32)});
+        return {batch_.drop.rate, (std::uint64_t{key[0]} << 32) | key[1], batch_.drop.first_row};
+    }
+
+    void block_forward(std::size_t l, const std::string& block) {
         Block b;
         b.h_in = h_;
         b.x_1 = norm(block + "ln_1", b.h_in);
         b.qkv = linear(block + "attn.c_attn", b.x_1);
-        b.att = attention(b.qkv, heads()).y;
-        const Matrix a = linear(block + "attn.c_proj", b.att);
+        b.att = attention(b.qkv, heads(), drop(l, Place::probabilities)).y;
+        const Matrix a = dropout(linear(block + "attn.c_proj", b.att), drop(l, Place::attention));
         b.h_mid = add(b.h_in, a);
         b.x_2 = norm(block + "ln_2", b.h_mid);
         b.fc = linear(block + "mlp.c_fc", b.x_2);
         b.act = gelu(b.fc);
-        h_ = add(b.h_mid, linear(block + "mlp.c_proj", b.act));
+        h_ = add(b.h_mid, dropout(linear(block + "mlp.c_proj", b.act), drop(l, Place::mlp)));
         pass_.taps.push_back(h_);
         pass_.taps.push_back(a);
         blocks_.push_back(std::move(b));
     }
 
-    Matrix block_backward(const std::string& block, const Block& b, const Matrix& d_h,
-                          const Matrix& d_tap_a) {
-        const Matrix d_act = linear_backward(block + "mlp.c_proj", d_h, b.act);
+    Matrix block_backward(std::size_t l, const std::string& block, const Block& b,
+                          const Matrix& d_h, const Matrix& d_tap_a) {
+        const Matrix d_act =
+            linear_backward(block + "mlp.c_proj", dropout(d_h, drop(l, Place::mlp)), b.act);
         const Matrix d_x_2 = linear_backward(block + "mlp.c_fc", gelu_backward(d_act, b.fc), b.x_2);
         const Matrix d_h_mid = add(d_h, norm_backward(block + "ln_2", d_x_2, b.h_mid));
-        const Matrix d_att = linear_backward(block + "attn.c_proj", add(d_h_mid, d_tap_a), b.att);
-        const Matrix d_qkv = attention_backward(d_att, b.qkv, heads());
+        const Matrix d_a = dropout(add(d_h_mid, d_tap_a), drop(l, Place::attention));
+        const Matrix d_att = linear_backward(block + "attn.c_proj", d_a, b.att);
+        const Matrix d_qkv =
+            attention_backward(d_att, b.qkv, heads(), drop(l, Place::probabilities));
         const Matrix d_x_1 = linear_backward(block + "attn.c_attn", d_qkv, b.x_1);
         return add(d_h_mid, norm_backward(block + "ln_1", d_x_1, b.h_in));
     }
@@ -152,7 +167,7 @@ DistillStep measure(Network& network, const Losses& losses, const Sizes& sizes,
     DistillStep out{};
     const bool taught = !teacher.empty();
     if (taught) {
-        out.teacher = forward(sizes, teacher, teacher, batch);
+        out.teacher = forward(sizes, teacher, teacher, undropped(batch));
     }
     out.student = network.forward();
     const double rows = static_cast<double>(batch.ids.size());
@@ -187,6 +202,11 @@ double norm_of(const Model& gradient) {
 }
 
 }  // namespace
+
+Batch undropped(Batch batch) {
+    batch.drop = {};
+    return batch;
+}
 
 bool is_vector(const std::string& name) {
     return name.ends_with(".bias") || name.find("ln_") != std::string::npos;
@@ -228,7 +248,7 @@ double distill_loss(const Sizes& sizes, const Losses& losses, const Model& stude
 Vector tap_variance(const Sizes& sizes, const Model& teacher, const Batch& batch, bool skip_first) {
     Vector out;
     const double rows = static_cast<double>(counted_rows(batch, skip_first));
-    for (const Matrix& tap : forward(sizes, teacher, teacher, batch).taps) {
+    for (const Matrix& tap : forward(sizes, teacher, teacher, undropped(batch)).taps) {
         const Moments moments = tap_moments(tap, batch.T, skip_first);
         out.push_back(moments.square_sum / rows - sum_squares(moments.column_sums) / (rows * rows));
     }

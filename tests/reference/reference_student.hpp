@@ -32,7 +32,10 @@ std::vector<LinearSize> linear_sizes(const Sizes& sizes);  // 4 L, in the order 
 struct Batch {
     std::size_t B, T;
     Ids ids, labels;  // (B·T); a label below 0 is padding, whose row counts in the mean
+    Drop drop = {};   // of the student; its key is the model's, from which each place has one
 };
+
+Batch undropped(Batch batch);  // teachers never drop
 
 struct Losses {
     double kd = 1.0, lm = 1.0, clone = 1.0, tau = 2.0;

@@ -7,7 +7,7 @@
 namespace lrd::reference {
 
 LayerNormResult layernorm(const Matrix& x, const Matrix& residual, const Vector& gamma,
-                          const Vector& beta) {
+                          const Vector& beta, double epsilon) {
     LayerNormResult out{Matrix(x.rows, x.cols), x, Vector(x.rows), Vector(x.rows)};
     if (!residual.empty()) {
         out.h = add(x, residual);
@@ -23,7 +23,7 @@ LayerNormResult layernorm(const Matrix& x, const Matrix& residual, const Vector&
             variance += (out.h(i, j) - mean) * (out.h(i, j) - mean) / width;
         }
         out.mean[i] = mean;
-        out.rstd[i] = 1.0 / std::sqrt(variance + 1e-5);
+        out.rstd[i] = 1.0 / std::sqrt(variance + epsilon);
         for (std::size_t j = 0; j < x.cols; ++j) {
             out.y(i, j) = (out.h(i, j) - mean) * out.rstd[i] * gamma[j] + beta[j];
         }
@@ -95,7 +95,7 @@ double log_sum_exp(const Vector& x) {
 
 }  // namespace
 
-AttentionResult attention(const Matrix& qkv, Heads shape) {
+AttentionResult attention(const Matrix& qkv, Heads shape, const Drop& drop) {
     AttentionResult out{Matrix(shape.B * shape.T, shape.H * shape.D),
                         Matrix(shape.B * shape.H, shape.T)};
     for (std::size_t b = 0; b < shape.B; ++b) {
@@ -106,9 +106,10 @@ AttentionResult attention(const Matrix& qkv, Heads shape) {
                 const double lse = log_sum_exp(scores);
                 out.lse(b * shape.H + h, t) = lse;
                 for (std::size_t j = 0; j <= t; ++j) {
+                    const double p =
+                        std::exp(scores[j] - lse) * drop_factor(drop, head.row(t), j, h);
                     for (std::size_t d = 0; d < shape.D; ++d) {
-                        out.y(head.row(t), h * shape.D + d) +=
-                            std::exp(scores[j] - lse) * head.v(j, d);
+                        out.y(head.row(t), h * shape.D + d) += p * head.v(j, d);
                     }
                 }
             }
@@ -119,7 +120,7 @@ AttentionResult attention(const Matrix& qkv, Heads shape) {
 
 // Through the full Jacobian of the soft-max, ∂p_j/∂s_k = p_j (δ_jk − p_k): slow, and without the
 // shortcut Σ_j p_j d_p_j = d_y·y that kernels take.
-Matrix attention_backward(const Matrix& d_y, const Matrix& qkv, Heads shape) {
+Matrix attention_backward(const Matrix& d_y, const Matrix& qkv, Heads shape, const Drop& drop) {
     Matrix d_qkv(qkv.rows, qkv.cols);
     for (std::size_t b = 0; b < shape.B; ++b) {
         for (std::size_t h = 0; h < shape.H; ++h) {
@@ -130,8 +131,9 @@ Matrix attention_backward(const Matrix& d_y, const Matrix& qkv, Heads shape) {
                 Vector p(t + 1), d_p(t + 1, 0.0);
                 for (std::size_t j = 0; j <= t; ++j) {
                     p[j] = std::exp(scores[j] - lse);
+                    const double factor = drop_factor(drop, head.row(t), j, h);
                     for (std::size_t d = 0; d < shape.D; ++d) {
-                        const double upstream = d_y(head.row(t), h * shape.D + d);
+                        const double upstream = d_y(head.row(t), h * shape.D + d) * factor;
                         d_p[j] += upstream * head.v(j, d);
                         d_qkv(head.row(j), head.column(2, d)) += p[j] * upstream;
                     }
@@ -152,6 +154,48 @@ Matrix attention_backward(const Matrix& d_y, const Matrix& qkv, Heads shape) {
         }
     }
     return d_qkv;
+}
+
+void store_kv(Matrix& cache_k, Matrix& cache_v, const Matrix& qkv, Heads s) {
+    const std::size_t room = cache_k.rows / s.B, width = s.H * s.D;
+    for (std::size_t b = 0; b < s.B; ++b) {
+        for (std::size_t t = 0; t < s.T; ++t) {
+            for (std::size_t c = 0; c < width; ++c) {
+                cache_k(b * room + t, c) = qkv(b * s.T + t, width + c);
+                cache_v(b * room + t, c) = qkv(b * s.T + t, 2 * width + c);
+            }
+        }
+    }
+}
+
+Matrix attention_decode(Matrix& cache_k, Matrix& cache_v, const Matrix& qkv, const Ids& lengths,
+                        std::size_t H) {
+    const std::size_t B = lengths.size(), width = cache_k.cols, D = width / H;
+    const std::size_t room = cache_k.rows / B;
+    Matrix y(B, width);
+    for (std::size_t b = 0; b < B; ++b) {
+        const auto length = static_cast<std::size_t>(lengths[b]);
+        for (std::size_t c = 0; c < width; ++c) {
+            cache_k(b * room + length, c) = qkv(b, width + c);
+            cache_v(b * room + length, c) = qkv(b, 2 * width + c);
+        }
+        for (std::size_t h = 0; h < H; ++h) {
+            Vector scores(length + 1, 0.0);
+            for (std::size_t j = 0; j <= length; ++j) {
+                for (std::size_t d = h * D; d < (h + 1) * D; ++d) {
+                    scores[j] += qkv(b, d) * cache_k(b * room + j, d);
+                }
+                scores[j] /= std::sqrt(static_cast<double>(D));
+            }
+            const double lse = log_sum_exp(scores);
+            for (std::size_t j = 0; j <= length; ++j) {
+                for (std::size_t d = h * D; d < (h + 1) * D; ++d) {
+                    y(b, d) += std::exp(scores[j] - lse) * cache_v(b * room + j, d);
+                }
+            }
+        }
+    }
+    return y;
 }
 
 }  // namespace lrd::reference

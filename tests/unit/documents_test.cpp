@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "data/documents.hpp"
-
+// Where documents are cut, whatever parts a file is looked through in; text in blocks.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <numeric>
-#include <set>
 
+#include "data/text_source.hpp"
+#include "data/utf8.hpp"
 #include "expect_error.hpp"
 #include "io/publish.hpp"
 #include "temporary_directory.hpp"
@@ -16,23 +15,29 @@ namespace {
 
 using Texts = std::vector<std::string>;
 
-Texts cut(std::string_view text, DocumentRule rule) {
-    const auto documents = cut_documents(text, rule);
-    Texts texts(documents.begin(), documents.end());
-    EXPECT_EQ(std::accumulate(texts.begin(), texts.end(), std::string()), text);
-    return texts;
-}
-
-Texts texts_of(const Split& split) { return {split.documents.begin(), split.documents.end()}; }
-
-/// `count` paragraphs of different lengths with blank lines between.
-std::string paragraphs(int count) {
-    std::string text;
-    for (int i = 0; i < count; ++i) {
-        text += "paragraph " + std::to_string(i) +
-                std::string(static_cast<std::size_t>(i % 7), '.') + "\nsecond line\n\n";
+/// The documents of a text; the same for every size of the parts.
+Texts cut(const std::string& text, DocumentRule rule) {
+    const test::TemporaryDirectory dir;
+    write_text_and_fsync(dir / "text", text);
+    ByteReader file(dir / "text");
+    const FileFacts facts = look_at(file, rule, false);
+    Texts first;
+    for (const std::int64_t part : {1 << 20, 1, 2, 3, 5, 17}) {
+        Texts texts;
+        for (std::int64_t at = 0; at < file.size(); at += part) {
+            find_documents(file, facts, at, std::min(at + part, file.size()),
+                           [&](std::int64_t begin, std::int64_t end) {
+                               texts.push_back(text.substr(static_cast<std::size_t>(begin),
+                                                           static_cast<std::size_t>(end - begin)));
+                           });
+        }
+        if (rule != DocumentRule::jsonl) {
+            EXPECT_EQ(std::accumulate(texts.begin(), texts.end(), std::string()), text);
+        }
+        first = part == 1 << 20 ? texts : first;
+        EXPECT_EQ(texts, first) << "in parts of " << part;
     }
-    return text;
+    return first;
 }
 
 TEST(Documents, BlankLinesBelongToTheDocumentBeforeThem) {
@@ -51,130 +56,101 @@ TEST(Documents, WikitextIsCutAtTitlesBetweenBlankLines) {
     const std::string second = " \n = Two = \n \n y\n";
     EXPECT_EQ(cut(first + second, DocumentRule::wikitext), (Texts{first, second}));
     EXPECT_EQ(cut(" = One = \n\nx\n", DocumentRule::wikitext), (Texts{" = One = \n\nx\n"}));
+    EXPECT_EQ(cut(" = One = \n\nx\n" + second, DocumentRule::wikitext),
+              (Texts{" = One = \n\nx\n", second}));
     EXPECT_EQ(cut("preface\n" + first, DocumentRule::wikitext), (Texts{"preface\n" + first}));
+    EXPECT_EQ(cut("preface\n" + first + second, DocumentRule::wikitext),
+              (Texts{"preface\n" + first, second}));
     EXPECT_EQ(cut("no title at all\n", DocumentRule::wikitext), (Texts{"no title at all\n"}));
-    EXPECT_TRUE(starts_with_heading(" \n\n = One = \nx"));
-    EXPECT_FALSE(starts_with_heading(" \n = = One = = \nx"));
-    EXPECT_FALSE(starts_with_heading(" \n = = odd = \nx"));
-    EXPECT_FALSE(starts_with_heading("x\n = One = \n"));
-    EXPECT_FALSE(starts_with_heading(" \n"));
+    EXPECT_EQ(cut(first + " \n = Last", DocumentRule::wikitext), (Texts{first + " \n = Last"}));
+}
+
+TEST(Documents, JsonlHasOnePerLine) {
+    EXPECT_EQ(cut("{\"text\": 1}\n\n  \n{}\nlast", DocumentRule::jsonl),
+              (Texts{"{\"text\": 1}\n", "{}\n", "last"}));
+}
+
+/// Lines over the borders of windows and parts.
+TEST(Documents, LongLinesAreCutTheSame) {
+    const test::TemporaryDirectory dir;
+    std::string text;
+    std::vector<std::int64_t> begins = {0};
+    for (int i = 0; i < 12; ++i) {
+        text += std::string(static_cast<std::size_t>(i) * 100000 + 1, 'x') + "\n" +
+                std::string(static_cast<std::size_t>(i) * 30000, ' ') + "\n";
+        begins.push_back(std::ssize(text));
+    }
+    write_text_and_fsync(dir / "text", text + "end");
+    ByteReader file(dir / "text");
+    const FileFacts facts = look_at(file, DocumentRule::blank_line, false);
+    std::vector<std::int64_t> found;
+    for (std::int64_t at = 0; at < file.size(); at += 50000) {
+        find_documents(file, facts, at, std::min<std::int64_t>(at + 50000, file.size()),
+                       [&](std::int64_t begin, std::int64_t) { found.push_back(begin); });
+    }
+    EXPECT_EQ(found, begins);
+}
+
+TEST(Documents, AutoDecidesByTheFirstLine) {
+    const test::TemporaryDirectory dir;
+    const auto rule_of = [&](const std::string& text, bool fraction) {
+        write_text_and_fsync(dir / "text", text);
+        ByteReader file(dir / "text");
+        return look_at(file, DocumentRule::automatic, fraction).rule;
+    };
+    EXPECT_EQ(rule_of(" \n\n = One = \nx", true), DocumentRule::wikitext);
+    EXPECT_EQ(rule_of(" \n = = One = = \nx", false), DocumentRule::file);
+    EXPECT_EQ(rule_of(" \n = = odd = \nx", false), DocumentRule::file);
+    EXPECT_EQ(rule_of("x\n = One = \n", false), DocumentRule::file);
+    EXPECT_EQ(rule_of("x\n = One = \n", true), DocumentRule::blank_line);
+    EXPECT_EQ(rule_of(" \n", false), DocumentRule::file);
+    EXPECT_EQ(rule_of("", false), DocumentRule::file);
+    EXPECT_ERROR(ExitCode::usage, "blank-line", document_rule("lines"));
+}
+
+TextSizes measured(const std::string& text, std::size_t block) {
+    TextMeter meter;
+    for (std::size_t at = 0; at < text.size(); at += block) {
+        meter.add(std::string_view(text).substr(at, block));
+    }
+    return meter.sizes();
 }
 
 TEST(Documents, WordsCountTheLineEnds) {
-    EXPECT_EQ(count_words(" = A = \n \n one  two\tthree\n"), 3 + 3 + 3);
-    EXPECT_EQ(count_words("no end"), 2);
-    EXPECT_EQ(count_words(""), 0);
-}
-
-TEST(Documents, WikiText2HasItsPublishedFigures) {
-    const char* data = std::getenv("LRD_DATA");
-    if (data == nullptr) {
-        GTEST_SKIP() << "LRD_DATA is not set";
-    }
-    const std::string dir = std::string(data) + "/wikitext-2/wiki.";
-    const Corpus corpus({dir + "train.tokens"}, DocumentRule::automatic,
-                        {{"val", dir + "valid.tokens"}, {"test", dir + "test.tokens"}});
-    const std::size_t documents[] = {600, 60, 60};
-    const std::int64_t words[] = {2088628, 217646, 245569};
-    for (std::size_t s = 0; s < 3; ++s) {
-        const Split& split = corpus.splits()[s];
-        EXPECT_EQ(split.documents.size(), documents[s]) << split.name;
-        EXPECT_EQ(split.rule, "wikitext");
-        std::int64_t sum = 0;
-        for (const std::string_view document : split.documents) {
-            sum += count_words(document);
-        }
-        EXPECT_EQ(sum, words[s]) << split.name;
+    EXPECT_EQ(measured(" = A = \n \n one  two\tthree\n", 3).words, 3 + 3 + 3);
+    EXPECT_EQ(measured("no end", 1).words, 2);
+    EXPECT_EQ(measured("", 1).words, 0);
+    const std::string unknown = "<unk> a<unk> <unk>, <unk\n<unk>\t<<unk> <unk><unk> <unk>";
+    for (const std::size_t block : {1U, 2U, 3U, 7U, 100U}) {
+        EXPECT_EQ(measured(unknown, block).unknown, 3) << block;
+        EXPECT_EQ(measured(unknown, block), measured(unknown, 100));
     }
 }
 
-TEST(Corpus, AutoDecidesByFile) {
-    test::TemporaryDirectory dir;
-    write_text_and_fsync(dir / "wiki", " \n = One = \n \n x\n \n \n = Two = \n \n y\n");
-    write_text_and_fsync(dir / "plain", "a\n\nb\n\nc\n");
-    const auto count = [](const Corpus& corpus) { return corpus.splits()[0].documents.size(); };
-    EXPECT_EQ(count(Corpus({dir / "wiki"}, DocumentRule::automatic, {})), 2U);
-    EXPECT_EQ(count(Corpus({dir / "plain"}, DocumentRule::automatic, {})), 1U);
-    EXPECT_EQ(count(Corpus({dir / "plain"}, DocumentRule::automatic, {{"val", "0"}})), 1U);
-    EXPECT_EQ(count(Corpus({dir / "plain"}, DocumentRule::automatic, {{"val", "0.01"}})), 2U);
-    write_text_and_fsync(dir / "other", "d\n\ne\n");
-    EXPECT_EQ(
-        count(Corpus({dir / "plain", dir / "other"}, DocumentRule::automatic, {{"val", "0.01"}})),
-        1U);  // one of the two files is val
-    const Corpus both({dir / "wiki", dir / "plain"}, DocumentRule::automatic, {});
-    EXPECT_EQ(count(both), 3U);
-    EXPECT_EQ(both.splits()[0].rule, "file+wikitext");
-}
-
-TEST(Corpus, FractionsTakeTheirShareAndKeepTheOrder) {
-    test::TemporaryDirectory dir;
-    const std::string text = paragraphs(500);
-    write_text_and_fsync(dir / "text", text);
-    const Corpus corpus({dir / "text"}, DocumentRule::automatic,
-                        {{"val", "0.1"}, {"probe", "0.05"}, {"none", "0"}, {"test", "1e-9"}});
-    ASSERT_EQ(corpus.splits().size(), 4U);
-    const double share[] = {0.85, 0.1, 0.05, 0.0};
-    std::multiset<std::string> all;
-    for (std::size_t s = 0; s < 4; ++s) {
-        const Split& split = corpus.splits()[s];
-        EXPECT_NEAR(static_cast<double>(split.bytes) / static_cast<double>(text.size()), share[s],
-                    0.01);
-        const Texts texts = texts_of(split);
-        all.insert(texts.begin(), texts.end());
-        std::size_t at = 0;
-        for (const std::string& one : texts) {  // in the order of the text
-            at = text.find(one, at);
-            ASSERT_NE(at, std::string::npos) << split.name;
-        }
-    }
-    EXPECT_EQ(corpus.splits()[3].documents.size(), 1U);
-    const Texts whole = cut(text, DocumentRule::blank_line);
-    EXPECT_EQ(all, std::multiset<std::string>(whole.begin(), whole.end()));
-}
-
-TEST(Corpus, EqualDocumentsStayTogether) {
-    test::TemporaryDirectory dir;
+/// A document larger than the parts it is read in, with a piece larger than a part.
+TEST(Documents, HugeOnesComeInParts) {
+    const test::TemporaryDirectory dir;
     std::string text;
-    for (int i = 0; i < 40; ++i) {
-        text += "refrain " + std::to_string(i % 4) + "\n\n";
+    while (text.size() < 4'000'000) {
+        text += "some words, " + std::to_string(text.size()) + " of them\xF0\x9F\x98\n";
     }
+    text.insert(500'000, std::string(2'500'000, 'x'));
     write_text_and_fsync(dir / "text", text);
-    const Corpus corpus({dir / "text"}, DocumentRule::blank_line, {{"val", "0.3"}});
-    EXPECT_EQ(corpus.splits()[0].documents.size(), 20U);
-    EXPECT_EQ(corpus.splits()[1].documents.size(), 20U);
-}
-
-TEST(Corpus, CountsWhatItReplaced) {
-    test::TemporaryDirectory dir;
-    write_text_and_fsync(dir / "text", "a\xFF b\xC3\n");
-    const Corpus corpus({dir / "text"}, DocumentRule::file, {});
-    EXPECT_EQ(corpus.replaced(), 2);
-    EXPECT_EQ(texts_of(corpus.splits()[0]), (Texts{"a\uFFFD b\uFFFD\n"}));
-}
-
-TEST(Corpus, RefusesWhatCannotBeDivided) {
-    test::TemporaryDirectory dir;
-    write_text_and_fsync(dir / "text", paragraphs(20));
-    write_text_and_fsync(dir / "one", "only one\n");
-    write_text_and_fsync(dir / "other", "new\n\n" + paragraphs(3));
-    write_text_and_fsync(dir / "empty", "");
-    const auto make = [&](const std::string& file, std::vector<SplitRequest> requests) {
-        Corpus({dir / file}, DocumentRule::blank_line, requests);
-    };
-    EXPECT_ERROR(ExitCode::usage, "0 and below 1", make("text", {{"val", "1"}}));
-    EXPECT_ERROR(ExitCode::usage, "0 and below 1", make("text", {{"val", "-0.1"}}));
-    EXPECT_ERROR(ExitCode::usage, "add up to 1.1", make("text", {{"a", "0.6"}, {"b", "0.5"}}));
-    EXPECT_ERROR(ExitCode::usage, "asked for twice", make("text", {{"a", "0.1"}, {"a", "0"}}));
-    EXPECT_ERROR(ExitCode::usage, "--split train", make("text", {{"train", "0.1"}}));
-    EXPECT_ERROR(ExitCode::usage, "1 to 64 letters", make("text", {{"../x", "0.1"}}));
-    EXPECT_ERROR(ExitCode::usage, "too few", make("one", {{"val", "0.1"}}));
-    EXPECT_ERROR(ExitCode::missing_input, "nowhere", make("nowhere", {}));
-    EXPECT_ERROR(ExitCode::missing_input, "nowhere", make("text", {{"val", dir / "nowhere"}}));
-    EXPECT_ERROR(ExitCode::bad_data, "empty", make("empty", {}));
-    EXPECT_ERROR(ExitCode::bad_data, "paragraph 0", make("text", {{"val", dir / "other"}}));
-    EXPECT_ERROR(ExitCode::bad_data, "split train", make("text", {{"val", dir / "text"}}));
-    EXPECT_ERROR(ExitCode::usage, "blank-line", document_rule("lines"));
-    EXPECT_ERROR(ExitCode::usage, "--text", Corpus({}, DocumentRule::file, {}));
+    std::vector<TextSource> sources(1);
+    sources[0].name = sources[0].path = dir / "text";
+    DocumentReader reader(sources, "");
+    const Document document = reader.measure(0, 0, std::ssize(text));
+    std::int64_t parts = 0;
+    std::string joined;
+    read_in_parts(reader, document, [&](std::string_view part) {
+        joined += part;
+        ++parts;
+    });
+    EXPECT_GE(parts, 2);
+    EXPECT_EQ(replace_invalid_utf8(text), document.sizes.replaced);
+    EXPECT_EQ(joined, text);
+    EXPECT_EQ(document.sizes.bytes, std::ssize(text));
+    EXPECT_EQ(document.hash.hex(), xxh3_128(text.data(), text.size()));
 }
 
 }  // namespace

@@ -7,10 +7,12 @@
 #include <filesystem>
 #include <map>
 
+#include "alone.hpp"
 #include "data/token_files.hpp"
 #include "data/tokenizer.hpp"
 #include "expect_error.hpp"
 #include "io/publish.hpp"
+#include "io/work_folder.hpp"
 #include "temporary_directory.hpp"
 
 namespace lrd {
@@ -18,25 +20,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class Alone : public Communicator {
-public:
-    int rank() const override { return 0; }
-    int size() const override { return 1; }
-    int node_rank() const override { return 0; }
-    int node_size() const override { return 1; }
-    void start_all_reduce_sum(Memory&, const View&) override {}
-    void progress() override {}
-    void wait_all() override {}
-    void broadcast(Memory&, const View&, int) override {}
-    void all_reduce_sum(std::span<double>) override {}
-    void all_reduce_max(std::span<double>) override {}
-    void broadcast(std::string&, int) override {}
-    std::string gather(const std::string& bytes, int) override { return bytes; }
-    void barrier() override {}
-};
-
 void run(const PrepareOptions& options) {
-    Alone world;
+    test::Alone world;
     EXPECT_EQ(prepare(options, world), 0);
 }
 
@@ -87,8 +72,8 @@ TEST(Prepare, DecodesToTheText) {
     run(one.options);
     EXPECT_EQ(names_in(one.dir.path()), (std::vector<std::string>{"out", "story.txt"}));
     EXPECT_EQ(names_in(one.options.out),
-              (std::vector<std::string>{"probe-00000.h5", "tokenizer", "train-00000.h5",
-                                        "val-00000.h5"}));
+              (std::vector<std::string>{"prepare.json", "probe-00000.h5", "tokenizer",
+                                        "train-00000.h5", "val-00000.h5"}));
     const Tokenizer tokenizer = Tokenizer::load(one.options.out + "/tokenizer");
     std::map<std::size_t, std::string> by_place;
     for (const std::string split : {"train", "val", "probe"}) {
@@ -142,7 +127,8 @@ TEST(Prepare, LosesNothingThatIsThere) {
     Story one;
     run(one.options);
     const auto before = contents(one.options.out);
-    EXPECT_ERROR(ExitCode::busy, "--overwrite", run(one.options));
+    run(one.options);
+    EXPECT_EQ(contents(one.options.out), before);
     PrepareOptions changed = one.options;
     changed.overwrite = true;
     changed.tokenizer = "train:9000";  // more than the text gives
@@ -154,7 +140,8 @@ TEST(Prepare, LosesNothingThatIsThere) {
     changed.val = "0";
     changed.splits.clear();
     run(changed);
-    EXPECT_EQ(names_in(one.options.out), (std::vector<std::string>{"tokenizer", "train-00000.h5"}));
+    EXPECT_EQ(names_in(one.options.out),
+              (std::vector<std::string>{"prepare.json", "tokenizer", "train-00000.h5"}));
     EXPECT_EQ(names_in(one.dir.path()), (std::vector<std::string>{"out", "story.txt"}));
 
     write_text_and_fsync(one.options.out + "/thesis.tex", "work of years");
@@ -180,28 +167,143 @@ TEST(Prepare, RefusesBadOptions) {
     EXPECT_FALSE(fs::exists(one.options.out));
 }
 
-TEST(Prepare, WikiText2) {
+/// What a second call says of a change, and that it touches nothing.
+TEST(Prepare, SaysWhatDiffers) {
+    Story one;
+    run(one.options);
+    const auto before = contents(one.options.out);
+    const auto refused = [&](const std::string& words, auto change) {
+        PrepareOptions options = one.options;
+        change(options);
+        EXPECT_ERROR(ExitCode::busy, words, run(options));
+        EXPECT_ERROR(ExitCode::busy, "--overwrite", run(options));
+        EXPECT_EQ(contents(one.options.out), before);
+    };
+    refused("--tokenizer is \"train:301\" now and was \"train:300\"",
+            [](auto& o) { o.tokenizer = "train:301"; });
+    refused("--documents is \"file\" now and was \"auto\"", [](auto& o) { o.documents = "file"; });
+    refused("--dedup is true now and was false", [](auto& o) { o.dedup = true; });
+    refused("val=0.2 probe=0.1\" now and was \"val=0.1", [](auto& o) { o.val = "0.2"; });
+    refused("--tokenizer is \"given\"", [&](auto& o) { o.tokenizer = o.out + "/tokenizer"; });
+    write_text_and_fsync(one.dir / "more.txt", "more");
+    refused("there are 2 files", [&](auto& o) { o.text.push_back(one.dir / "more.txt"); });
+    refused("more.txt has other contents than", [&](auto& o) { o.text = {one.dir / "more.txt"}; });
+
+    std::string text = story();
+    write_text_and_fsync(one.dir / "story.txt", text);  // another time, the same text
+    run(one.options);
+    write_text_and_fsync(one.dir / "copy.txt", text);
+    PrepareOptions copied = one.options;
+    copied.text = {one.dir / "copy.txt"};
+    run(copied);
+    EXPECT_EQ(contents(one.options.out), before);
+    text[100] = '#';  // the same size
+    write_text_and_fsync(one.dir / "story.txt", text);
+    refused("story.txt has other contents than before", [](auto&) {});
+    write_text_and_fsync(one.dir / "story.txt", story());
+    fs::resize_file(one.options.out + "/train-00000.h5", 1000);
+    EXPECT_ERROR(ExitCode::busy, "train-00000.h5 has 1000 bytes", run(one.options));
+    fs::remove(one.options.out + "/prepare.json");
+    EXPECT_ERROR(ExitCode::busy, "it has no prepare.json", run(one.options));
+    one.options.overwrite = true;
+    run(one.options);
+    EXPECT_EQ(TokenFiles(one.options.out, "train").vocabulary(), 300);
+}
+
+TEST(Prepare, TakesATokenizerThatIsGiven) {
+    Story one;
+    run(one.options);
+    PrepareOptions given = one.options;
+    given.tokenizer = one.options.out + "/tokenizer";
+    given.out = one.dir / "given";
+    run(given);
+    run(given);
+    auto learnt = contents(one.options.out);
+    auto again = contents(given.out);
+    learnt.erase("prepare.json");
+    again.erase("prepare.json");
+    EXPECT_EQ(again, learnt);
+    fs::copy(given.tokenizer, one.dir / "other", fs::copy_options::recursive);
+    PrepareOptions small = one.options;
+    small.tokenizer = "train:290";
+    small.out = one.dir / "small";
+    run(small);
+    given.tokenizer = small.out + "/tokenizer";
+    EXPECT_ERROR(ExitCode::busy, "the tokenizer is", run(given));
+}
+
+TEST(Prepare, ThreadsDoNotMatter) {
+    test::TemporaryDirectory dir;
+    std::string text;
+    for (int i = 0; text.size() < 3'000'000; ++i) {
+        text += "Paragraph " + std::to_string(i) + " of " + std::to_string(i * 7919) +
+                (i % 5 == 0 ? ".\n\n" : ", which goes on.\n");
+    }
+    write_text_and_fsync(dir / "text", text);
+    PrepareOptions options;
+    options.text = {dir / "text"};
+    options.tokenizer = "train:400";
+    options.documents = "blank-line";
+    options.val = "0.2";
+    std::map<std::string, std::string> first;
+    for (const int threads : {1, 2, 5}) {
+        options.threads = threads;
+        options.out = dir / std::to_string(threads);
+        run(options);
+        first = threads == 1 ? contents(options.out) : first;
+        EXPECT_EQ(contents(options.out), first) << threads;
+    }
+    EXPECT_GT(first.size(), 8U);  // several shards
+}
+
+/// A live process holds the lock; what a dead one left behind is cleared away.
+TEST(Prepare, OneAtATime) {
+    Story one;
+    {
+        const WorkFolder other(one.options.out);
+        EXPECT_ERROR(ExitCode::busy, "another process makes this folder now", run(one.options));
+    }
+    fs::create_directories(one.dir / ".lrd-out/result");
+    write_text_and_fsync(one.dir / ".lrd-out/result/old-00000.h5", "half");
+    write_text_and_fsync(one.dir / ".lrd-out/lock", "");
+    run(one.options);
+    EXPECT_EQ(names_in(one.dir.path()), (std::vector<std::string>{"out", "story.txt"}));
+    EXPECT_FALSE(fs::exists(one.options.out + "/old-00000.h5"));
+}
+
+/// Published: 2,448,382 / 258,659 / 295,877 and 1,174,722 / 92,830 / 105,243 GPT-2 tokens, of the files
+/// as one text each, without the end-of-text token that ends each document here.
+TEST(Prepare, PublishedCountsOfTokens) {
     const char* data = std::getenv("LRD_DATA");
     if (data == nullptr) {
         GTEST_SKIP() << "LRD_DATA is not set";
     }
-    const std::string dir = std::string(data) + "/wikitext-2/wiki.";
-    test::TemporaryDirectory folder;
-    PrepareOptions options;
-    options.text = {dir + "train.tokens"};
-    options.val = dir + "valid.tokens";
-    options.test = dir + "test.tokens";
-    options.tokenizer = "train:8192";
-    options.out = folder / "tokens";
-    run(options);
-    const std::int64_t words[] = {2088628, 217646, 245569};
-    const std::int64_t bytes[] = {10797148, 1121681, 1256449};
-    const char* splits[] = {"train", "val", "test"};
-    for (std::size_t s = 0; s < 3; ++s) {
-        const TokenFiles tokens(options.out, splits[s]);
-        EXPECT_EQ(tokens.words(), words[s]);
-        EXPECT_EQ(tokens.bytes(), bytes[s]);
-    }
+    const std::string dir = std::string(data);
+    const auto expect = [&](const std::string& documents, const std::vector<std::string>& files,
+                            const std::vector<std::int64_t>& published) {
+        test::TemporaryDirectory folder;
+        PrepareOptions options;
+        options.text = {dir + files[0]};
+        options.val = dir + files[1];
+        options.test = dir + files[2];
+        options.documents = documents;
+        options.tokenizer = dir + "/gpt2-bpe";
+        options.out = folder / "tokens";
+        run(options);
+        const char* splits[] = {"train", "val", "test"};
+        for (std::size_t s = 0; s < 3; ++s) {
+            const TokenFiles tokens(options.out, splits[s]);
+            EXPECT_EQ(tokens.n_tokens() - tokens.totals().documents, published[s])
+                << documents << " " << splits[s];
+        }
+    };
+    const std::vector<std::string> wiki = {"/wikitext-2/wiki.train.tokens",
+                                           "/wikitext-2/wiki.valid.tokens",
+                                           "/wikitext-2/wiki.test.tokens"};
+    expect("file", wiki, {2448382, 258659, 295877});
+    expect("auto", wiki, {2448382, 258659, 295877});
+    expect("auto", {"/ptb/ptb.train.txt", "/ptb/ptb.valid.txt", "/ptb/ptb.test.txt"},
+           {1174722, 92830, 105243});
 }
 
 }  // namespace

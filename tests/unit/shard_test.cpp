@@ -26,28 +26,34 @@ ShardHeader header_of(std::int64_t vocab_size, const std::string& split = "train
             .end_of_text = static_cast<std::int32_t>(vocab_size - 1)};
 }
 
-/// `count` documents of 5, 6, 7, … ids; returns the whole stream.
-Ids write_split(const std::string& dir, const ShardHeader& header, int count, std::int64_t limit) {
-    ShardWriter writer(dir, header, limit);
+/// `count` documents of 5, 6, 7, … ids, `together` of them in a shard; returns the whole stream.
+Ids write_split(const std::string& dir, const ShardHeader& header, int count, int together) {
     Ids stream;
-    for (int d = 0; d < count; ++d) {
-        Ids ids(static_cast<std::size_t>(5 + d));
-        for (std::size_t i = 0; i < ids.size(); ++i) {
-            ids[i] = static_cast<std::int32_t>((d * 1000 + static_cast<int>(i)) %
-                                               static_cast<int>(header.vocab_size - 1));
+    for (int first = 0; first < count; first += together) {
+        const int documents = std::min(together, count - first);
+        ShardWriter writer(dir, header,
+                           {.shard = first / together,
+                            .shards = (count + together - 1) / together,
+                            .documents = documents});
+        const std::size_t before = stream.size();
+        for (int d = first; d < first + documents; ++d) {
+            for (int i = 0; i < 5 + d; ++i) {
+                const Ids id = {(d * 1000 + i) % static_cast<int>(header.vocab_size - 1)};
+                writer.add(id);
+                stream.push_back(id[0]);
+            }
+            writer.end_document(10 + d, 2 + d);
+            stream.push_back(header.end_of_text);
         }
-        writer.add(ids, 10 + d, 2 + d);
-        stream.insert(stream.end(), ids.begin(), ids.end());
-        stream.push_back(header.end_of_text);
+        EXPECT_EQ(writer.finish().tokens, static_cast<std::int64_t>(stream.size() - before));
     }
-    EXPECT_EQ(writer.finish().tokens, static_cast<std::int64_t>(stream.size()));
     return stream;
 }
 
 TEST(Shards, ReadBackAcrossFilesInBothWidths) {
     for (const std::int64_t vocab_size : {65536, 65537}) {
         test::TemporaryDirectory dir;
-        const Ids stream = write_split(dir.path(), header_of(vocab_size), 20, 40);
+        const Ids stream = write_split(dir.path(), header_of(vocab_size), 20, 3);
         const TokenFiles tokens(dir.path(), "train");
         EXPECT_GT(tokens.totals().shards, 5);
         ASSERT_EQ(tokens.n_tokens(), static_cast<std::int64_t>(stream.size()));
@@ -78,40 +84,57 @@ TEST(Shards, ReadBackAcrossFilesInBothWidths) {
     }
 }
 
-TEST(Shards, LimitCutsBetweenDocumentsOnly) {
-    test::TemporaryDirectory dir;
-    write_split(dir.path(), header_of(300), 4, 13);  // 6 + 7 | 8 | 9
-    const auto tokens_in = [&](const char* name) {
-        return h5::File::open(dir / name).attribute_int("/", names::n_tokens);
-    };
-    EXPECT_EQ(tokens_in("train-00000.h5"), 13);
-    EXPECT_EQ(tokens_in("train-00001.h5"), 8);
-    EXPECT_EQ(tokens_in("train-00002.h5"), 9);
+/// More tokens than are held in memory, in two documents.
+TEST(Shards, ChunksAreSmallAndChecked) {
+    for (const std::int64_t vocab_size : {300, 70000}) {
+        test::TemporaryDirectory dir;
+        ShardWriter writer(dir.path(), header_of(vocab_size), {.documents = 2});
+        writer.add(Ids(300000, 7));
+        writer.add(Ids(11, 8));
+        writer.end_document(1, 2);
+        writer.add(Ids(200000, 9));
+        writer.end_document(3, 4);
+        const ShardWriter::Written written = writer.finish();
+        EXPECT_EQ(written.tokens, 500013);
+        EXPECT_EQ(written.bytes, 4);
+        EXPECT_EQ(written.words, 6);
+        const h5::File file = h5::File::open(dir / "train-00000.h5");
+        const h5::Info info = file.info(names::tokens);
+        ASSERT_EQ(info.chunk.size(), 1U);
+        EXPECT_LE(info.chunk[0] * h5::size_of(info.type), 65536U);
+        EXPECT_TRUE(info.fletcher32);
+        EXPECT_EQ(file.read<std::int64_t>(names::doc_offsets),
+                  (std::vector<std::int64_t>{0, 300012, 500013}));
+        Ids all(500013);
+        TokenFiles(dir.path(), "train").read(0, all);
+        EXPECT_EQ(std::count(all.begin(), all.end(), 7), 300000);
+        EXPECT_EQ(all[300011], vocab_size - 1);
+        EXPECT_EQ(all[300012], 9);
+        EXPECT_EQ(file.attribute_int("/", names::max_id), vocab_size - 1);
+    }
 }
 
-TEST(Shards, ChunksAreSmallAndChecked) {
+TEST(Shards, AnUnfinishedFolderIsRefused) {
     test::TemporaryDirectory dir;
-    ShardWriter writer(dir.path(), header_of(300));
-    writer.add(Ids(200000, 7), 1, 1);
-    writer.finish();
-    const h5::Info info = h5::File::open(dir / "train-00000.h5").info(names::tokens);
-    ASSERT_EQ(info.chunk.size(), 1U);
-    EXPECT_LE(info.chunk[0] * 2, 65536U);
-    EXPECT_TRUE(info.fletcher32);
+    write_split(dir.path(), header_of(300), 3, 3);
+    EXPECT_EQ(TokenFiles(dir.path(), "train").totals().documents, 3);
+    write_text_and_fsync(dir / names::unfinished, "");
+    EXPECT_ERROR(ExitCode::bad_data, "did not finish", TokenFiles(dir.path(), "train"));
+    EXPECT_ERROR(ExitCode::bad_data, "did not finish", TokenFiles(dir / "train-00000.h5", ""));
 }
 
 TEST(Shards, SameContentSameBytes) {
     test::TemporaryDirectory a;
     test::TemporaryDirectory b;
-    write_split(a.path(), header_of(300), 9, 40);
-    write_split(b.path(), header_of(300), 9, 40);
+    write_split(a.path(), header_of(300), 9, 3);
+    write_split(b.path(), header_of(300), 9, 3);
     for (const auto& entry : fs::directory_iterator(a.path())) {
         const std::string name = entry.path().filename().string();
         EXPECT_EQ(read_text(a / name), read_text(b / name)) << name;
     }
     EXPECT_EQ(TokenFiles(a.path(), "train").digest(), TokenFiles(b.path(), "train").digest());
     test::TemporaryDirectory c;
-    write_split(c.path(), header_of(300), 8, 40);
+    write_split(c.path(), header_of(300), 8, 3);
     EXPECT_NE(TokenFiles(a.path(), "train").digest(), TokenFiles(c.path(), "train").digest());
 }
 
@@ -126,9 +149,9 @@ TEST(Shards, NamesOfFiles) {
 
 TEST(Shards, OneFileAlone) {
     test::TemporaryDirectory dir;
-    write_split(dir.path(), header_of(300, "test"), 4, 15);
+    write_split(dir.path(), header_of(300, "test"), 4, 2);
     const TokenFiles tokens(dir / "test-00001.h5", "");
-    EXPECT_EQ(tokens.n_tokens(), 8);
+    EXPECT_EQ(tokens.n_tokens(), 8 + 9);
     EXPECT_EQ(tokens.header().split, "test");
     EXPECT_ERROR(ExitCode::bad_data, "split", TokenFiles(dir / "test-00001.h5", "val"));
 }
@@ -137,8 +160,8 @@ TEST(Shards, MissingOnesAreNamed) {
     test::TemporaryDirectory dir;
     EXPECT_ERROR(ExitCode::missing_input, "lrd prepare", TokenFiles(dir / "nowhere", "train"));
     EXPECT_ERROR(ExitCode::missing_input, "no token files", TokenFiles(dir.path(), "train"));
-    write_split(dir.path(), header_of(300, "train"), 9, 40);
-    write_split(dir.path(), header_of(300, "val"), 2, 40);
+    write_split(dir.path(), header_of(300, "train"), 9, 3);
+    write_split(dir.path(), header_of(300, "val"), 2, 3);
     EXPECT_ERROR(ExitCode::missing_input, "the splits here are train, val",
                  TokenFiles(dir.path(), "test"));
     fs::remove(dir / "train-00001.h5");
@@ -175,7 +198,7 @@ void rewrite(const std::string& path, const std::function<void(Content&)>& chang
             if (key == names::split || key == names::document_rule || key == names::digest ||
                 key == names::tokenizer_sha256) {
                 texts.emplace_back(key, file.attribute_text("/", key));
-            } else {
+            } else if (key != names::bytes_per_token) {
                 numbers.emplace_back(key, file.attribute_int("/", key));
             }
         }
@@ -205,7 +228,7 @@ class Damaged : public testing::TestWithParam<Damage> {};
 
 TEST_P(Damaged, IsRefusedWithFileAndReason) {
     test::TemporaryDirectory dir;
-    write_split(dir.path(), header_of(300), 9, 40);
+    write_split(dir.path(), header_of(300), 9, 3);
     const std::string path = dir / "train-00001.h5";
     rewrite(path, [](Content&) {});
     EXPECT_NO_THROW(TokenFiles(dir.path(), "train"));
@@ -263,7 +286,7 @@ INSTANTIATE_TEST_SUITE_P(Shards, Damaged, testing::ValuesIn(damages),
 
 TEST(Shards, TokensOfAnotherTypeAreRefused) {
     test::TemporaryDirectory dir;
-    write_split(dir.path(), header_of(65536), 3, 1000);
+    write_split(dir.path(), header_of(65536), 3, 3);
     edit(dir / "train-00000.h5",
          [](h5::File& file) { file.set_attribute("/", names::vocab_size, std::int64_t{70000}); });
     EXPECT_ERROR(ExitCode::bad_data, "/tokens: type", TokenFiles(dir.path(), "train"));

@@ -43,22 +43,27 @@ protected:
     void do_column_sums(const View& sums, const View& x) override;
     void do_gelu(const View& y, const View& x) override;
     void do_gelu_backward(const View& d_x, const View& d_y, const View& x) override;
+    void do_dropout(const View& y, const View& x, const Dropout& dropout) override;
     void do_embed(const View& x, const View& table, const View& ids) override;
     void do_embed_backward(const View& d_table, const View& d_x, const View& ids) override;
     void do_add_positions(const View& x, const View& positions) override;
     void do_add_positions_backward(const View& d_positions, const View& d_x) override;
     void do_layernorm(const LayerNorm& args) override;
     void do_layernorm_backward(const LayerNormBackward& args) override;
-    void do_attention(const View& y, const View& lse, const View& qkv,
-                      AttentionShape shape) override;
+    void do_attention(const View& y, const View& lse, const View& qkv, AttentionShape shape,
+                      const AttentionOptions& options) override;
     void do_attention_backward(const View& d_qkv, const View& d_y, const View& y, const View& lse,
-                               const View& qkv, AttentionShape shape) override;
+                               const View& qkv, AttentionShape shape,
+                               const AttentionOptions& options) override;
     void do_store_kv(const View& cache_k, const View& cache_v, const View& qkv,
                      AttentionShape shape) override;
     void do_attention_decode(const View& y, const View& cache_k, const View& cache_v,
                              const View& qkv, const View& lengths, std::int64_t H) override;
     void do_head_loss(const HeadLoss& args) override;
     void do_argmax_rows(const View& best, const View& z) override;
+    void do_top_k(const View& values, const View& ids, const View& z) override;
+    void do_log_sum_exp(const View& lse, const View& z, float tau) override;
+    void do_label_ranks(const View& ranks, const View& z, const View& labels) override;
     void do_clone_loss(const CloneLoss& args) override;
     void do_tap_moments(const View& column_sums, const View& square_sum, const View& x,
                         std::int64_t T, bool skip_first) override;

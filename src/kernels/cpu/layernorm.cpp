@@ -10,7 +10,6 @@
 namespace lrd {
 namespace {
 
-constexpr double epsilon = 1e-5;
 constexpr std::int64_t stripe = 64;  // columns that one thread sums over all rows
 
 LRD_HOT void add_rows(float* h, const float* x, const float* residual, std::int64_t n) {
@@ -22,7 +21,7 @@ LRD_HOT void add_rows(float* h, const float* x, const float* residual, std::int6
 
 // Two passes over a row that is in the cache: outlier channels make Σx² − (Σx)²/n cancel.
 LRD_HOT void normalise_row(float* y, float* mean_out, float* rstd_out, const float* x,
-                           const float* gamma, const float* beta, std::int64_t n) {
+                           const float* gamma, const float* beta, double epsilon, std::int64_t n) {
     double sum = 0.0;
 #pragma omp simd reduction(+ : sum)
     for (std::int64_t i = 0; i < n; ++i) {
@@ -107,7 +106,7 @@ void CpuBackend::do_layernorm(const LayerNorm& a) {
                 x = h;
             }
             normalise_row(a.y.f32() + i * width, a.mean.f32() + i, a.rstd.f32() + i, x,
-                          a.gamma.f32(), a.beta.f32(), width);
+                          a.gamma.f32(), a.beta.f32(), a.epsilon, width);
         }
     });
 }

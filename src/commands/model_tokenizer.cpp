@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+#include "commands/model_tokenizer.hpp"
+
+#include <filesystem>
+
+#include "core/check.hpp"
+#include "data/tokenizer.hpp"
+#include "io/hidden_folder.hpp"
+#include "io/publish.hpp"
+
+namespace lrd {
+
+namespace fs = std::filesystem;
+
+ModelTokenizer find_tokenizer(const ModelLocation& at) {
+    ModelTokenizer out{tokenizer_folder(at)};
+    if (out.folder.empty()) {
+        return out;
+    }
+    const Tokenizer tokenizer = Tokenizer::load(out.folder);
+    if (tokenizer.vocab_size() != at.architecture.config.V) {
+        fail(ExitCode::bad_data,
+             "{}: the tokenizer has {} tokens, the model {} a vocabulary of {}; they have to come "
+             "from the same place",
+             out.folder, tokenizer.vocab_size(), at.name, at.architecture.config.V);
+    }
+    out.end_of_text = tokenizer.end_of_text();
+    return out;
+}
+
+void copy_tokenizer(const ModelTokenizer& tokenizer, const std::string& folder) {
+    if (tokenizer.folder.empty()) {
+        return;
+    }
+    for (const char* name : {"/vocab.json", "/merges.txt"}) {
+        write_text_and_fsync(folder + name, read_text(tokenizer.folder + name));
+    }
+}
+
+void publish_tokenizer(const ModelTokenizer& tokenizer, const std::string& file) {
+    const std::string folder = file + ".tokenizer";
+    if (tokenizer.folder.empty()) {
+        fs::remove_all(folder);
+        return;
+    }
+    HiddenFolder hidden(folder);
+    copy_tokenizer(tokenizer, hidden.path());
+    hidden.publish();
+}
+
+void check_model_file(const std::string& file, bool overwrite) {
+    if (fs::is_directory(file)) {
+        fail(ExitCode::busy, "--out {}: there is a folder of this name; choose another file", file);
+    }
+    if (fs::exists(file) && !overwrite) {
+        fail(ExitCode::busy,
+             "--out {}: the file is there; choose another, or replace it with "
+             "--overwrite",
+             file);
+    }
+}
+
+}  // namespace lrd

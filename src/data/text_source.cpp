@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+#include "data/text_source.hpp"
+
+#include <algorithm>
+
+#include "core/check.hpp"
+#include "data/pretokenizer.hpp"
+#include "data/utf8.hpp"
+#include "io/json.hpp"
+
+namespace lrd {
+
+namespace {
+
+constexpr std::size_t part_bytes = std::size_t{1} << 20;
+
+}  // namespace
+
+DocumentReader::DocumentReader(const std::vector<TextSource>& sources, std::string json_key)
+    : sources_(&sources), json_key_(std::move(json_key)) {}
+
+ByteReader& DocumentReader::file(std::int64_t source) {
+    if (open_ != source) {
+        const TextSource& one = (*sources_)[static_cast<std::size_t>(source)];
+        file_ = std::make_unique<ByteReader>(one.path);
+        open_ = source;
+        if (one.facts.size != 0 && file_->size() != one.facts.size) {
+            fail(ExitCode::bad_data, "{}: had {} bytes and has {} now; call the command again",
+                 one.name, one.facts.size, file_->size());
+        }
+    }
+    return *file_;
+}
+
+std::int64_t DocumentReader::read(std::int64_t source, std::int64_t begin, std::int64_t end,
+                                  const UseBlock& use) {
+    if ((*sources_)[static_cast<std::size_t>(source)].facts.rule == DocumentRule::jsonl) {
+        return read_json(source, begin, end, use);
+    }
+    ByteReader& from = file(source);
+    Utf8Stream utf8;
+    for (std::int64_t at = begin; at < end;) {
+        std::string_view block = from.at(at);
+        block = block.substr(0, static_cast<std::size_t>(end - at));
+        at += static_cast<std::int64_t>(block.size());
+        std::string text = utf8.push(block);
+        text += at == end ? utf8.finish() : "";
+        use(text, at == end);
+    }
+    return utf8.replaced();
+}
+
+std::string DocumentReader::place_of(std::int64_t source, std::int64_t offset) {
+    std::int64_t line = 1;
+    ByteReader& from = file(source);
+    for (std::int64_t at = 0; at < offset;) {
+        const std::string_view block = from.at(at).substr(0, static_cast<std::size_t>(offset - at));
+        line += std::count(block.begin(), block.end(), '\n');
+        at += static_cast<std::int64_t>(block.size());
+    }
+    return fmt::format("{}:{}", (*sources_)[static_cast<std::size_t>(source)].name, line);
+}
+
+std::int64_t DocumentReader::read_json(std::int64_t source, std::int64_t begin, std::int64_t end,
+                                       const UseBlock& use) {
+    if (end - begin > longest_json) {
+        fail(ExitCode::bad_data,
+             "{}: the line has {} bytes, and {} are read at most; cut its text "
+             "into several documents",
+             place_of(source, begin), end - begin, longest_json);
+    }
+    std::string line(static_cast<std::size_t>(end - begin), '\0');
+    file(source).read(begin, line.data(), line.size());
+    const std::int64_t replaced = replace_invalid_utf8(line);
+    Json json;
+    try {
+        json = Json::parse(line, "");
+    } catch (const Error&) {
+        json = Json::parse(line, place_of(source, begin));  // the same error with its place
+    }
+    const Json* text = json.is_object() ? json.find(json_key_) : nullptr;
+    if (text == nullptr || !text->is_string()) {
+        fail(ExitCode::bad_data, "{}: {}; --json-key names the member that holds the text",
+             place_of(source, begin),
+             !json.is_object() ? "the line is no JSON object"
+             : text == nullptr ? fmt::format("the object has no key \"{}\"", json_key_)
+                               : fmt::format("the value of \"{}\" is no text", json_key_));
+    }
+    use(text->as_string(), true);
+    return replaced;
+}
+
+Document DocumentReader::measure(std::int64_t source, std::int64_t begin, std::int64_t end) {
+    meter_.restart();
+    const std::int64_t replaced =
+        read(source, begin, end, [&](std::string_view block, bool) { meter_.add(block); });
+    Document document{meter_.hash(), source, begin, end, meter_.sizes()};
+    document.sizes.replaced = replaced;
+    return document;
+}
+
+std::int64_t read_in_parts(DocumentReader& reader, const Document& document,
+                           const std::function<void(std::string_view)>& use) {
+    std::string held;
+    std::size_t enough = part_bytes;  // to look for a border
+    std::int64_t bytes = 0;
+    const auto add = [&](std::string_view block, bool last) {
+        bytes += static_cast<std::int64_t>(block.size());
+        if (last && held.empty()) {
+            use(block);
+            return;
+        }
+        held += block;
+        if (last) {
+            use(held);
+        } else if (held.size() >= enough) {
+            const std::size_t border = last_certain_border(held);
+            if (border > 0) {
+                use(std::string_view(held).substr(0, border));
+                held.erase(0, border);
+            }
+            enough = border > 0 ? part_bytes : 2 * held.size();
+        }
+    };
+    reader.read(document.source, document.begin, document.end, add);
+    return bytes;
+}
+
+}  // namespace lrd

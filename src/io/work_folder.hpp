@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <string>
+
+namespace lrd {
+
+/// A hidden folder beside an output folder, in which the output is made: `.lrd-NAME`. Its owner holds
+/// a lock that ends with the process, so what a killed one left behind is removed by the next.
+class WorkFolder {
+public:
+    /// Error(busy) if another process makes the same output now.
+    explicit WorkFolder(const std::string& out);
+    ~WorkFolder();  ///< removes it
+    WorkFolder(const WorkFolder&) = delete;
+    WorkFolder& operator=(const WorkFolder&) = delete;
+
+    const std::string& path() const { return path_; }
+    std::string result() const { return path_ + "/result"; }    ///< becomes the output folder
+    std::string scratch() const { return path_ + "/scratch"; }  ///< never visible
+    /// Puts result(), whose files are already fsynced, in the place of the output folder.
+    void publish();
+
+private:
+    void lock();
+
+    std::string out_, path_;
+    int lock_ = -1;
+};
+
+}  // namespace lrd
