@@ -67,9 +67,7 @@ Run::Run(const Config& config, const std::string& code_version, Backend& backend
         config_ = resolved(config);
         config_toml_ = to_toml(config_);
     });
-    if (!blank_) {
-        check_same_on_all_ranks(world_, "version = " + code_version_ + "\n" + config_toml_);
-    }
+    check_same_on_all_ranks(world_, "version = " + code_version_ + "\n" + config_toml_);
     root_first(world_, [&] {
         open_data();
         check_teacher();

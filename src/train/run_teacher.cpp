@@ -55,16 +55,15 @@ void Run::load_teacher() {
                                BatchShape{config_.train.micro_batch, config_.data.context}, true);
 }
 
-/// One rank of a node reads it; what it read is compared with the other nodes'.
+/// One rank of a node reads it, and its digest is compared with the other nodes'.
 void Run::read_teacher() {
     teacher_memory_ = world_.node_memory(backend_);
     teacher_weights_ = lrd::load_teacher(backend_, config_.teacher.model, teacher_memory_.get());
-    std::string digest = teacher_memory_->writes() ? weights_digest(*teacher_weights_) : "";
-    sources_.teacher_digest = digest;
-    world_.broadcast(digest, 0);
-    if (!teacher_memory_->writes()) {
-        sources_.teacher_digest = digest;
-    }
+    const bool reads = teacher_memory_->writes();
+    const std::string mine = reads ? weights_digest(*teacher_weights_) : "";
+    std::string of_root = mine;
+    world_.broadcast(of_root, 0);
+    sources_.teacher_digest = reads ? mine : of_root;
 }
 
 }  // namespace lrd
