@@ -3,17 +3,19 @@
 
 #include <fmt/core.h>
 #include <fmt/ranges.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 
+#include "commands/bench_teacher.hpp"
 #include "commands/threads.hpp"
 #include "core/check.hpp"
 #include "core/random.hpp"
 #include "io/json.hpp"
 #include "model/costs.hpp"
 #include "model/initialise.hpp"
+#include "train/process.hpp"
 #include "train/trainer.hpp"
 
 namespace lrd {
@@ -31,7 +33,7 @@ const NamedConfig configs[] = {
     {"tiny", {2, 64, 2, 32, 256, 1024, 512}},
 };
 
-/// Uniform random tokens; the same sample is the same window everywhere.
+/// Uniform random tokens in windows that come again; the same sample is the same everywhere.
 class RandomTokens : public BatchSource {
 public:
     RandomTokens(std::int64_t vocabulary, std::int64_t context)
@@ -39,19 +41,29 @@ public:
     std::int64_t context() const override { return context_; }
     Batch sample(std::int64_t first, std::int64_t count) override {
         const auto size = static_cast<std::size_t>(count * context_);
-        ids_.resize(size + 1);
-        for (std::size_t i = 0; i <= size; ++i) {
-            const auto counter = static_cast<std::uint64_t>(first * context_) + i;
-            ids_[i] = static_cast<std::int32_t>(random_.uniform(counter) *
-                                                static_cast<double>(vocabulary_));
+        ids_.resize(size);
+        labels_.resize(size);
+        windows_.resize(static_cast<std::size_t>(count));
+        for (std::size_t i = 0; i < size; ++i) {
+            const std::int64_t window =
+                (first + static_cast<std::int64_t>(i) / context_) % bench_windows;
+            windows_[i / static_cast<std::size_t>(context_)] = window;
+            ids_[i] = token(window * context_ + static_cast<std::int64_t>(i) % context_);
+            labels_[i] = token(window * context_ + static_cast<std::int64_t>(i) % context_ + 1);
         }
-        return {count, context_, {ids_.data(), size}, {ids_.data() + 1, size}};
+        return {count, context_, ids_, labels_, windows_};
     }
 
 private:
+    std::int32_t token(std::int64_t at) const {
+        return static_cast<std::int32_t>(random_.uniform(static_cast<std::uint64_t>(at)) *
+                                         static_cast<double>(vocabulary_));
+    }
+
     std::int64_t vocabulary_, context_;
     Random random_{1, "bench tokens"};
-    std::vector<std::int32_t> ids_;
+    std::vector<std::int32_t> ids_, labels_;
+    std::vector<std::int64_t> windows_;
 };
 
 Gpt2Config find_config(const std::string& name) {
@@ -61,12 +73,6 @@ Gpt2Config find_config(const std::string& name) {
         }
     }
     fail(ExitCode::usage, "--config {} is not one of {}", name, fmt::join(bench_configs(), ", "));
-}
-
-double peak_rss_bytes() {
-    rusage usage{};
-    getrusage(RUSAGE_SELF, &usage);
-    return static_cast<double>(usage.ru_maxrss) * 1024.0;
 }
 
 /// Share of a step's time that passes in matrix products, from one step in which every call is
@@ -103,12 +109,15 @@ namespace {
 /// Random teacher and students of the sizes asked for, ready to step.
 struct Setup {
     Setup(const BenchOptions& o, Backend& backend, Communicator& world, Gpt2Config config)
-        : shape{o.micro_batch, o.context},
+        : kind(o.teacher),
+          shape{o.micro_batch, o.context},
           teacher_weights(backend, "teacher", dense_architecture(config), Use::inference),
           teacher_model(teacher_weights, "teacher", shape, true),
-          teacher(teacher_model),
           tokens(config.V, o.context) {
-        std::vector<Initialisation> first_values{{&teacher_weights, "random", 1}};
+        initialise({{&teacher_weights, "random", 1}}, nullptr);
+        const LossSettings loss;
+        teacher.emplace(o.teacher, teacher_model, shape, loss.clone != 0.0, loss.tau);
+        std::vector<Initialisation> first_values;
         for (const std::int64_t rank : o.rank) {
             StudentSettings s;
             s.name = fmt::format("{}-r{}", o.form, rank);
@@ -116,14 +125,15 @@ struct Setup {
             s.rank = {rank};
             s.embedding_rank = o.form == "dense" ? 0 : rank;
             students.push_back(
-                std::make_unique<Student>(backend, s, config, &teacher, shape, o.steps + 2));
+                std::make_unique<Student>(backend, s, config, teacher->get(), shape, o.steps + 2));
             first_values.push_back({&students.back()->weights, "random", 1});
         }
         initialise(first_values, nullptr);
         TrainSettings train;
         train.global_batch = o.micro_batch * world.size();
         train.micro_batch = o.micro_batch;
-        trainer = std::make_unique<Trainer>(backend, world, train, tokens, &teacher, students);
+        trainer =
+            std::make_unique<Trainer>(backend, world, train, tokens, teacher->get(), students);
     }
 
     /// FLOPs of a step over all ranks; each materialises for itself.
@@ -134,15 +144,23 @@ struct Setup {
             architectures.push_back(&student->weights.architecture());
             again += forms_cost(*architectures.back()).flops;
         }
-        return again * (ranks - 1) + step_cost(architectures, &teacher_weights.architecture(),
-                                               ranks, shape.rows(), shape.T)
-                                         .flops();
+        const Architecture& whole = teacher_weights.architecture();
+        double saved = 0.0;  // by what is read
+        if (kind != "online") {
+            saved += blocks_forward_cost(whole, shape.rows(), shape.T).flops();
+        }
+        if (kind == "topk") {
+            saved += head_forward_cost(whole, shape.rows()).flops();
+        }
+        return again * (ranks - 1) - saved * ranks +
+               step_cost(architectures, &whole, ranks, shape.rows(), shape.T).flops();
     }
 
+    std::string kind;  // of teacher
     BatchShape shape;
     Weights teacher_weights;
     Gpt2 teacher_model;
-    OnlineTeacher teacher;
+    std::optional<BenchTeacher> teacher;
     RandomTokens tokens;
     Students students;
     std::unique_ptr<Trainer> trainer;
@@ -153,6 +171,7 @@ struct Setup {
 double time_steps(Setup& setup, Backend& backend, Communicator& world, std::int64_t steps) {
     setup.trainer->step(1);
     setup.trainer->phases().reset();
+    setup.teacher->take_read_seconds();
     setup.trainer->phases().set_wait(true);
     std::vector<double> seconds;
     for (std::int64_t s = 2; s < 2 + steps; ++s) {
@@ -194,6 +213,9 @@ int bench(const BenchOptions& o, Communicator& world) {
         phases[phase_names[i]] =
             setup.trainer->phases().seconds()[i] / static_cast<double>(o.steps);
     }
+    // Of the time of the steps; a part of the phase "teacher".
+    const double read_share =
+        setup.teacher->take_read_seconds() / (median * static_cast<double>(o.steps));
     const double products = gemm_fraction(*backend, *setup.trainer, o.steps + 2);
     if (world.rank() != 0) {
         return static_cast<int>(ExitCode::done);
@@ -216,7 +238,8 @@ int bench(const BenchOptions& o, Communicator& world) {
          {"gflop_per_step", flops / 1e9},
          {"gflop_per_s", flops / median / 1e9},
          {"gemm_fraction", products},
-         {"peak_rss_bytes", peak_rss_bytes()},
+         {"read_fraction", read_share},
+         {"peak_rss_bytes", peak_memory()},
          {"phases", phases}});
     if (o.json) {
         fmt::print("{}\n", json.dump(2));

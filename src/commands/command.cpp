@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "commands/bench.hpp"
+#include "commands/cache.hpp"
 #include "commands/eval.hpp"
 #include "commands/export.hpp"
 #include "commands/generate.hpp"
@@ -131,7 +132,7 @@ std::vector<Option> options_of(BenchOptions& o) {
         option("", "rank", o.rank, "r (and re) of the student; several: 58,128", positive),
         option("", "micro_batch", o.micro_batch, "sequences of a step and rank", positive),
         option("", "context", o.context, "T, tokens of a sequence", positive),
-        option("", "teacher", o.teacher, "where its outputs come from", {.allowed = {"online"}}),
+        option("", "teacher", o.teacher, "where its outputs come from", {.allowed = {"online", "cached", "topk"}}),
         option("", "form", o.form, "of the students", {.allowed = {"lifted", "factored", "dense"}}),
         option("", "precision", o.precision, "of products and activations", {.allowed = {"fp32"}}),
         option("", "steps", o.steps, "timed steps", positive),
@@ -233,6 +234,11 @@ Runnable parse_train(const std::vector<std::string>& raw) {
     return [config](Communicator& world) { return train(*config, world); };
 }
 
+Runnable parse_cache(const std::vector<std::string>& raw) {
+    const auto config = run_config("cache", raw, {});
+    return [config](Communicator& world) { return cache(*config, world); };
+}
+
 std::vector<Option> options_of(PlanOptions& o) {
     return {
         option("", "ranks", o.ranks, "of the run; 0 = as many as plan", not_negative),
@@ -329,6 +335,9 @@ const std::vector<Command>& commands() {
         {"train", "CONFIG.toml [--section.key=value …]",
          "starts a run or goes on with it: a teacher from scratch, or students from a teacher",
          train_help, parse_train},
+        {"cache", "CONFIG.toml [--section.key=value …]",
+         "computes the teacher's outputs of a run ahead, for its teacher.cache", train_help,
+         parse_cache},
         {"plan", "CONFIG.toml [--ranks R] [--rate GFLOP/s | --measure] [--accelerator a100]",
          "what a run would take: parameters, memory, work, disk, time", plan_help, parse_plan},
         {"eval", "--model MODEL --tokens DIR [--split test] [--teacher MODEL]",

@@ -71,12 +71,13 @@ Json steps_json(const Budget& b) {
 Json disk_json(const Plan& p) {
     const Budget& b = p.budget;
     // A checkpoint and a best model are whole before an old one goes.
-    const std::int64_t most = b.checkpoint * (b.checkpoints + 1) + 2 * b.best;
+    const std::int64_t most = b.checkpoint * (b.checkpoints + 1) + 2 * b.best + b.cache;
     return Json::object({{"checkpoint", b.checkpoint},
                          {"checkpoints", b.checkpoints},
                          {"best", b.best},
                          {"end", b.checkpoint * b.checkpoints + b.best},
                          {"most", most},
+                         {"cache", b.cache},
                          {"free", p.free_disk},
                          {"fits", most <= p.free_disk}});
 }
@@ -179,6 +180,9 @@ void print_disk(const Json& disk) {
     line("a checkpoint", mib(disk.at("checkpoint")));
     line(fmt::format("{} checkpoints and the best models", disk.at("checkpoints").as_int()),
          mib(disk.at("end")));
+    if (disk.at("cache").as_int() > 0) {
+        line("the teacher's cache, in its folder", mib(disk.at("cache")));
+    }
     line("at most, while one is replaced", mib(disk.at("most")));
     line("free", mib(disk.at("free")));
 }
@@ -219,6 +223,9 @@ void print_plan(const Plan& p) {
     print_work(json.at("flops"));
     print_steps(json.at("schedule"));
     print_disk(json.at("disk"));
+    if (!p.budget.cache_sizes.empty()) {
+        line("a teacher's cache takes", p.budget.cache_sizes);
+    }
     print_time(json.at("time"));
     const Json& device = json.at("accelerator");
     if (!device.is_null()) {

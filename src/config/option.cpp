@@ -2,6 +2,7 @@
 #include "config/option.hpp"
 
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
@@ -89,6 +90,19 @@ bool parse_like(const Value& like, const std::string& text, Value& out) {
     return true;
 }
 
+/// "[0, 3]" and [0, 3] as "0,3".
+Value as_text(const Value& value) {
+    if (const auto* numbers = std::get_if<std::vector<std::int64_t>>(&value)) {
+        return fmt::format("{}", fmt::join(*numbers, ","));
+    }
+    if (const auto* text = std::get_if<std::string>(&value)) {
+        std::string bare = *text;
+        std::erase_if(bare, [](char c) { return c == '[' || c == ']' || c == ' '; });
+        return bare;
+    }
+    return value;
+}
+
 /// Where a whole number is as good as what is wanted, it is taken.
 Value widened(const Value& like, const Value& value) {
     if (const auto* number = std::get_if<std::int64_t>(&value)) {
@@ -152,7 +166,7 @@ std::size_t distance(const std::string& a, const std::string& b) {
 
 void Option::set(const Value& value, const std::string& place) const {
     const Value like = get();
-    const Value wide = widened(like, value);
+    const Value wide = limits.list_as_text ? as_text(value) : widened(like, value);
     if (wide.index() != like.index()) {
         fail(ExitCode::usage, "{}: {} = {} is not {}", place, name(), toml_text(value),
              kind_of(like));

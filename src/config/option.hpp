@@ -21,6 +21,7 @@ struct Limits {
     double max = std::numeric_limits<double>::infinity();
     bool above_min = false;  // min itself is excluded
     std::vector<std::string> allowed = {};
+    bool list_as_text = false;  // a text that may be written as a list: [0, 3] is "0,3"
 };
 
 struct Option {

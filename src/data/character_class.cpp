@@ -57,23 +57,29 @@ std::unique_ptr<ClassPage> make_page(std::uint32_t index) {
     return page;
 }
 
+std::array<std::atomic<const ClassPage*>, page_count> pages;  // null until they are met
+
+const ClassPage& add_page(std::uint32_t index) {
+    LRD_CHECK(index < page_count, "no code point is as large as {:X}00", index);
+    static std::mutex mutex;  // of what follows, and of the matcher
+    static std::array<std::unique_ptr<ClassPage>, page_count> owned;
+    const std::scoped_lock lock(mutex);
+    if (!owned[index]) {
+        owned[index] = make_page(index);
+        pages[index].store(owned[index].get(), std::memory_order_release);
+    }
+    return *owned[index];
+}
+
 }  // namespace
 
 const ClassPage& class_page(std::uint32_t index) {
-    static std::array<std::atomic<const ClassPage*>, page_count> pages;
-    LRD_CHECK(index < page_count, "no code point is as large as {:X}00", index);
-    const ClassPage* page = pages[index].load(std::memory_order_acquire);
-    if (page == nullptr) {
-        static std::mutex mutex;  // of the pages below, and of the matcher
-        static std::array<std::unique_ptr<ClassPage>, page_count> owned;
-        const std::scoped_lock lock(mutex);
-        if (!owned[index]) {
-            owned[index] = make_page(index);
-            pages[index].store(owned[index].get(), std::memory_order_release);
+    if (index < page_count) {
+        if (const ClassPage* page = pages[index].load(std::memory_order_acquire)) {
+            return *page;
         }
-        page = owned[index].get();
     }
-    return *page;
+    return add_page(index);
 }
 
 }  // namespace lrd

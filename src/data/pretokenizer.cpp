@@ -15,27 +15,36 @@ struct Kind {
     std::size_t bytes;
 };
 
-Kind kind_at(std::string_view text, std::size_t at) {
-    static const ClassPage& ascii = class_page(0);
-    const auto byte = static_cast<unsigned char>(text[at]);
-    if (byte < 0x80) {
-        return {ascii[byte], 1};
-    }
-    const Character character = character_at(text, at);
-    return {class_of(character.code_point), character.bytes};
+const ClassPage& ascii_page() {
+    static const ClassPage& page = class_page(0);
+    return page;
 }
 
-/// The end of the characters of class `kind` from `at` on.
-std::size_t run_end(std::string_view text, std::size_t at, CharacterClass kind) {
-    while (at < text.size()) {
-        const Kind next = kind_at(text, at);
-        if (next.kind != kind) {
-            break;
+struct Scanner {
+    std::string_view text;
+    const ClassPage& ascii = ascii_page();
+
+    Kind kind_at(std::size_t at) const {
+        const auto byte = static_cast<unsigned char>(text[at]);
+        if (byte < 0x80) {
+            return {ascii[byte], 1};
         }
-        at += next.bytes;
+        const Character character = character_at(text, at);
+        return {class_of(character.code_point), character.bytes};
     }
-    return at;
-}
+
+    /// The end of the characters of class `kind` from `at` on.
+    std::size_t run_end(std::size_t at, CharacterClass kind) const {
+        while (at < text.size()) {
+            const Kind next = kind_at(at);
+            if (next.kind != kind) {
+                break;
+            }
+            at += next.bytes;
+        }
+        return at;
+    }
+};
 
 /// Bytes of 's, 't, 're, 've, 'm, 'll or 'd at `at`, where an apostrophe stands; 0 if there is none.
 std::size_t contraction(std::string_view text, std::size_t at) {
@@ -62,13 +71,14 @@ std::size_t piece_end(std::string_view text, std::size_t at) {
             return at + bytes;
         }
     }
+    const Scanner scan{text};
     // " ?": one blank may lead what is not blank.
     const std::size_t start = at + (text[at] == ' ' && at + 1 < text.size() ? 1 : 0);
-    const CharacterClass kind = kind_at(text, start).kind;
+    const CharacterClass kind = scan.kind_at(start).kind;
     if (kind != CharacterClass::blank) {
-        return run_end(text, start, kind);
+        return scan.run_end(start, kind);
     }
-    const std::size_t end = run_end(text, at, kind);
+    const std::size_t end = scan.run_end(at, kind);
     if (end == text.size()) {
         return end;
     }
@@ -83,10 +93,11 @@ std::size_t last_certain_border(std::string_view text) {
     if (text.empty()) {
         return 0;
     }
+    const Scanner scan{text};
     std::size_t border = character_before(text, text.size());
-    for (CharacterClass next = kind_at(text, border).kind; border > 0;) {
+    for (CharacterClass next = scan.kind_at(border).kind; border > 0;) {
         const std::size_t before = character_before(text, border);
-        const CharacterClass kind = kind_at(text, before).kind;
+        const CharacterClass kind = scan.kind_at(before).kind;
         const bool contracted = text[before] == '\'' && next == CharacterClass::letter;
         if (kind != CharacterClass::blank && kind != next && !contracted) {
             return border;

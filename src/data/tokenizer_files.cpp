@@ -22,7 +22,6 @@ struct FileNames {
 constexpr FileNames our_names = {"vocab.json", "merges.txt"};  // and Hugging Face's
 constexpr FileNames openai_names = {"encoder.json", "vocab.bpe"};
 
-constexpr std::size_t longest_quote = 120;  // bytes of a wrong line in an error
 constexpr const char* end_of_text_name = "<|endoftext|>";
 
 // openai/gpt-2, encoder.py, bytes_to_unicode(): printable Latin-1 stands for itself, the others are
@@ -72,6 +71,15 @@ bool from_text(std::string_view text, std::string& bytes) {
     return true;
 }
 
+/// What an error shows of a file: one line, not long, whatever it holds.
+std::string shown(const Json& value) {
+    constexpr std::size_t longest = 120;
+    const std::string text = value.dump();
+    const std::string_view start = std::string_view(text).substr(0, longest);
+    return text.size() <= longest ? text
+                                  : std::string(start.substr(0, whole_characters(start))) + "…";
+}
+
 std::vector<std::string> read_vocab(const std::string& path, std::int32_t& end_of_text) {
     const Json vocab = Json::parse(read_text(path), path);
     if (!vocab.is_object()) {
@@ -86,8 +94,8 @@ std::vector<std::string> read_vocab(const std::string& path, std::int32_t& end_o
         const std::int64_t id = value.is_int() ? value.as_int() : -1;
         if (id < 0 || id >= size || seen[static_cast<std::size_t>(id)]) {
             fail(ExitCode::bad_data,
-                 "{}: token {} has id {}, but {} tokens need each id from 0 to {} once", path, text,
-                 value.dump(), size, size - 1);
+                 "{}: token {} has id {}, but {} tokens need each id from 0 to {} once", path,
+                 shown(text), shown(value), size, size - 1);
         }
         seen[static_cast<std::size_t>(id)] = true;
         std::string& bytes = tokens[static_cast<std::size_t>(id)];
@@ -95,8 +103,8 @@ std::vector<std::string> read_vocab(const std::string& path, std::int32_t& end_o
             end_of_text = static_cast<std::int32_t>(id);
             bytes = text;
         } else if (!from_text(text, bytes) || bytes.empty()) {
-            fail(ExitCode::bad_data, "{}: token {} (\"{}\") is not in GPT-2's byte-to-unicode form",
-                 path, id, text);
+            fail(ExitCode::bad_data, "{}: token {} ({}) is not in GPT-2's byte-to-unicode form",
+                 path, id, shown(text));
         }
     }
     if (end_of_text < 0) {
@@ -158,18 +166,17 @@ std::vector<Merge> read_merges(const std::string& path, const char* vocab_name, 
         std::string right;
         if (blank == std::string_view::npos || !from_text(line.substr(0, blank), left) ||
             !from_text(line.substr(blank + 1), right)) {
-            fail(ExitCode::bad_data,
-                 "{}:{}: expected two tokens with a blank between, found \"{}\"", path, number,
-                 line.substr(0, longest_quote));
+            fail(ExitCode::bad_data, "{}:{}: expected two tokens with a blank between, found {}",
+                 path, number, shown(line));
         }
         const auto l = ids.find(left);
         const auto r = ids.find(right);
         const auto merged = ids.find(left + right);
         if (l == ids.end() || r == ids.end() || merged == ids.end()) {
             fail(ExitCode::bad_data,
-                 "{}:{}: \"{}\" merges tokens, or to a token, that {} does not "
+                 "{}:{}: {} merges tokens, or to a token, that {} does not "
                  "list; the two files have to come from the same tokenizer",
-                 path, number, line.substr(0, longest_quote), vocab_name);
+                 path, number, shown(line), vocab_name);
         }
         const std::uint64_t pair = (std::uint64_t{static_cast<std::uint32_t>(l->second)} << 32) |
                                    static_cast<std::uint32_t>(r->second);

@@ -6,6 +6,8 @@
 //  - outputs come first; `+=` in a comment means that the call accumulates into the output;
 //  - dtypes and shapes are checked once, here (backend.cpp), against one table; a device's do_x
 //    sees arguments that are known to be right;
+//  - `starts` (N) i32, where it is given: the position at which row i's document begins, in the
+//    sequence of T rows that holds i; 0 ≤ starts[i] ≤ i mod T. None: every sequence is one document;
 //  - no call allocates device memory or waits for another; results depend on the arguments and the
 //    number of threads alone (same bits every time).
 #pragma once
@@ -49,6 +51,7 @@ struct Dropout {
 
 /// What not every attention has.
 struct AttentionOptions {
+    View starts = {};  // row i sees the keys [starts[i], i mod T] of its sequence
     Dropout dropout =
         {};  // of the probabilities: row = query, column = key's place in its sequence
 };
@@ -76,19 +79,26 @@ struct LayerNormBackward {
 ///   kd = τ²·KL(p_t^τ ‖ p_s^τ)         d kd/dz_s = τ·(p_s^τ − p_t^τ)
 ///   lm = −log p_s[y]                  d lm/dz_s = p_s − 1_y
 /// A label below 0 marks padding: losses and gradient of that row are 0.
+/// A teacher known by its K largest logits z_k and lse = log Σ_v e^(z_v/τ) has p_k = e^(z_k/τ − lse)
+/// and one bucket for the rest, m = 1 − Σ p_k, against the student's R = 1 − Σ_k q_k (q = p_s^τ):
+///   kd = τ²·[ Σ_k p_k log(p_k/q_k) + m log(m/R) ]       a lower bound of the exact one
+///   d kd/dz_j = τ·(q_j − p_j) for j among the K, τ·q_j·(1 − m/R) elsewhere
 struct HeadLoss {
     View z_s;       // (R, V) in: student's logits; out: its gradient, if `gradient`
-    View z_t = {};  // (R, V) teacher's logits, or none: kd is 0
+    View z_t = {};  // (R, V) teacher's logits, or none: kd is 0 without the three below
     View labels;    // (R) i32
     View kd, lm;    // (R) out, without weights
     float tau = 1.0F;
     float w_kd = 0.0F, w_lm = 0.0F;  // gradient = scale·(w_kd·d kd + w_lm·d lm)
     float scale = 1.0F;
     bool gradient = true;
+    View top_ids = {};  // (R, K) i32, different in a row, in place of z_t
+    View top_z = {};    // (R, K) their logits
+    View lse = {};      // (R) of the teacher at this τ
 };
 
-/// sum += Σ|s − t|² and d_s += scale·(s − t), over rows; with skip_first without position 0 of
-/// each sequence of T rows (theory.md E22).
+/// sum += Σ|s − t|² and d_s += scale·(s − t), over rows; with skip_first without the first row of
+/// each sequence of T rows, or of each document (theory.md E22).
 struct CloneLoss {
     View sum;       // (1) +=
     View d_s = {};  // (N, C) += ; none: value only
@@ -96,6 +106,7 @@ struct CloneLoss {
     std::int64_t T;
     bool skip_first = false;
     float scale = 0.0F;
+    View starts = {};
 };
 
 /// One step of AdamW (Loshchilov & Hutter 2019), for g = grad_scale·grad:
@@ -108,6 +119,8 @@ struct AdamWStep {
 class Backend : public Memory {
 public:
     virtual const char* name() const = 0;
+    /// Which code the device chose for this machine: with another the last bits differ.
+    virtual std::string instruction_set() const = 0;
 
     // ---- memory
     void zero(const View& x);
@@ -132,8 +145,10 @@ public:
     // ---- embedding
     void embed(const View& x, const View& table, const View& ids);  // (N,K) = (V,K)[ids (N) i32]
     void embed_backward(const View& d_table, const View& d_x, const View& ids);  // (V,K) +=
-    void add_positions(const View& x, const View& positions);  // x (B·T, C) += positions (T, C)
-    void add_positions_backward(const View& d_positions, const View& d_x);  // (T, C) +=
+    /// x (B·T, C) += positions (T, C)[position]; a document's first has position 0.
+    void add_positions(const View& x, const View& positions, const View& starts = {});
+    void add_positions_backward(const View& d_positions, const View& d_x,
+                                const View& starts = {});  // (T, C) +=
 
     // ---- transformer
     void layernorm(const LayerNorm& args);
@@ -161,9 +176,13 @@ public:
     /// those equal to it, the ones to its left; −1 for a label below 0. NaN comes before nobody.
     void label_ranks(const View& ranks, const View& z, const View& labels);
     void clone_loss(const CloneLoss& args);
+    /// The K largest of each row of (R, V), the largest first, of equal ones the first; (R, K) both,
+    /// ids i32. NaN counts as −∞.
+    void top_k(const View& values, const View& ids, const View& z);
+    void log_sum_exp(const View& lse, const View& z, float tau);  // (R) = log Σ e^(z/τ) of (R, V)
     /// column_sums (C) += Σ x, square_sum (1) += Σ x², over the rows that CloneLoss would take.
     void tap_moments(const View& column_sums, const View& square_sum, const View& x, std::int64_t T,
-                     bool skip_first);
+                     bool skip_first, const View& starts = {});
 
     // ---- reductions and optimisers
     void sum(const View& total, const View& x);          // (1) += Σ x
@@ -199,8 +218,9 @@ protected:
     virtual void do_dropout(const View& y, const View& x, const Dropout& dropout) = 0;
     virtual void do_embed(const View& x, const View& table, const View& ids) = 0;
     virtual void do_embed_backward(const View& d_table, const View& d_x, const View& ids) = 0;
-    virtual void do_add_positions(const View& x, const View& positions) = 0;
-    virtual void do_add_positions_backward(const View& d_positions, const View& d_x) = 0;
+    virtual void do_add_positions(const View& x, const View& positions, const View& starts) = 0;
+    virtual void do_add_positions_backward(const View& d_positions, const View& d_x,
+                                           const View& starts) = 0;
     virtual void do_layernorm(const LayerNorm& args) = 0;
     virtual void do_layernorm_backward(const LayerNormBackward& args) = 0;
     virtual void do_attention(const View& y, const View& lse, const View& qkv, AttentionShape shape,
@@ -214,10 +234,12 @@ protected:
                                      const View& qkv, const View& lengths, std::int64_t H) = 0;
     virtual void do_head_loss(const HeadLoss& args) = 0;
     virtual void do_argmax_rows(const View& best, const View& z) = 0;
+    virtual void do_top_k(const View& values, const View& ids, const View& z) = 0;
+    virtual void do_log_sum_exp(const View& lse, const View& z, float tau) = 0;
     virtual void do_label_ranks(const View& ranks, const View& z, const View& labels) = 0;
     virtual void do_clone_loss(const CloneLoss& args) = 0;
     virtual void do_tap_moments(const View& column_sums, const View& square_sum, const View& x,
-                                std::int64_t T, bool skip_first) = 0;
+                                std::int64_t T, bool skip_first, const View& starts) = 0;
     virtual void do_sum(const View& total, const View& x) = 0;
     virtual void do_sum_squares(const View& total, const View& x) = 0;
     virtual void do_adamw(const View& p, const View& grad, const View& m, const View& v,

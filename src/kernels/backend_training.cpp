@@ -18,6 +18,15 @@ void Backend::head_loss(const HeadLoss& args) {
     if (args.z_t) {
         check.has_shape("z_t", args.z_t, {rows, args.z_s.cols()});
     }
+    if (args.top_ids || args.top_z || args.lse) {
+        check.require(!args.z_t, "z_t and top_ids exclude each other");
+        check.has_dims("top_z", args.top_z, 2);
+        const std::int64_t k = args.top_z.cols();
+        check.require(k > 0 && k <= args.z_s.cols(), "K is not in [1, V]");
+        check.has_shape("top_z", args.top_z, {rows, k});
+        check.is_index("top_ids", args.top_ids, rows, k);
+        check.has_shape("lse", args.lse, {rows});
+    }
     check.is_index("labels", args.labels, rows);
     check.has_shape("kd", args.kd, {rows});
     check.has_shape("lm", args.lm, {rows});
@@ -31,6 +40,28 @@ void Backend::argmax_rows(const View& best, const View& z) {
     check.require(z.cols() > 0, "z has no columns");
     check.is_index("best", best, z.rows());
     Call::run(*this, "argmax_rows", [&] { do_argmax_rows(best, z); });
+}
+
+void Backend::top_k(const View& values, const View& ids, const View& z) {
+    const Operands check("top_k");
+    check.has_dims("z", z, 2);
+    check.is_dense("z", z);
+    check.has_dims("values", values, 2);
+    const std::int64_t k = values.cols();
+    check.require(k > 0 && k <= z.cols(), "K is not in [1, V]");
+    check.has_shape("values", values, {z.rows(), k});
+    check.is_index("ids", ids, z.rows(), k);
+    Call::run(*this, "top_k", [&] { do_top_k(values, ids, z); });
+}
+
+void Backend::log_sum_exp(const View& lse, const View& z, float tau) {
+    const Operands check("log_sum_exp");
+    check.has_dims("z", z, 2);
+    check.is_dense("z", z);
+    check.require(z.cols() > 0, "z has no columns");
+    check.require(tau > 0.0F, "tau is not above 0");
+    check.has_shape("lse", lse, {z.rows()});
+    Call::run(*this, "log_sum_exp", [&] { do_log_sum_exp(lse, z, tau); });
 }
 
 void Backend::label_ranks(const View& ranks, const View& z, const View& labels) {
@@ -53,19 +84,21 @@ void Backend::clone_loss(const CloneLoss& args) {
     }
     check.require(args.T > 0 && args.s.rows() % args.T == 0,
                   "the rows are not whole sequences of T");
+    check.is_starts(args.starts, args.s.rows());
     Call::run(*this, "clone_loss", [&] { do_clone_loss(args); });
 }
 
 void Backend::tap_moments(const View& column_sums, const View& square_sum, const View& x,
-                          std::int64_t T, bool skip_first) {
+                          std::int64_t T, bool skip_first, const View& starts) {
     const Operands check("tap_moments");
     check.has_dims("x", x, 2);
     check.is_dense("x", x);
     check.has_shape("column_sums", column_sums, {x.cols()});
     check.has_shape("square_sum", square_sum, {1});
     check.require(T > 0 && x.rows() % T == 0, "the rows are not whole sequences of T");
+    check.is_starts(starts, x.rows());
     Call::run(*this, "tap_moments",
-              [&] { do_tap_moments(column_sums, square_sum, x, T, skip_first); });
+              [&] { do_tap_moments(column_sums, square_sum, x, T, skip_first, starts); });
 }
 
 // ---- reductions and optimisers

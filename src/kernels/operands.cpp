@@ -47,6 +47,8 @@ constexpr std::array rules{
     Rule{"attention_decode", f32},
     Rule{"head_loss", f32},
     Rule{"argmax_rows", f32},
+    Rule{"top_k", f32},
+    Rule{"log_sum_exp", f32},
     Rule{"label_ranks", f32},
     Rule{"clone_loss", f32},
     Rule{"tap_moments", f32},
@@ -137,6 +139,16 @@ void Operands::is_index(const char* argument, const View& x, std::int64_t n) con
     if (x.dtype() != DType::i32 || x.dims() != 1 || x.dim(0) != n || !x.dense()) {
         fail(ExitCode::internal, "{}: {} is {}, expected dense i32[{}]", op_, argument,
              x.describe(), n);
+    }
+}
+
+void Operands::is_index(const char* argument, const View& x, std::int64_t rows,
+                        std::int64_t cols) const {
+    is_present(argument, x);
+    if (x.dtype() != DType::i32 || x.dims() != 2 || x.rows() != rows || x.cols() != cols ||
+        !x.dense()) {
+        fail(ExitCode::internal, "{}: {} is {}, expected dense i32[{}, {}]", op_, argument,
+             x.describe(), rows, cols);
     }
 }
 

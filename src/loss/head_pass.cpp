@@ -32,9 +32,10 @@ void HeadPass::run(Teacher* teacher, std::span<const HeadTerm> students, const V
     for (std::int64_t begin = 0; begin < rows; begin += block_rows_) {
         const std::int64_t end = std::min(begin + block_rows_, rows);
         View z_t;
+        const TopK* top = teacher != nullptr ? teacher->top_k() : nullptr;
         const bool wanted = std::any_of(students.begin(), students.end(),
                                         [](const HeadTerm& s) { return s.wants_kd; });
-        if (teacher != nullptr && (wanted || teacher_top1)) {
+        if (teacher != nullptr && top == nullptr && (wanted || teacher_top1)) {
             z_t = z_t_.slice(0, end - begin);
             teacher->logits(z_t, begin, end);
             if (teacher_top1) {
@@ -42,13 +43,13 @@ void HeadPass::run(Teacher* teacher, std::span<const HeadTerm> students, const V
             }
         }
         for (const HeadTerm& student : students) {
-            run_block(student, z_t, labels, begin, end, scale, gradient);
+            run_block(student, z_t, top, labels, begin, end, scale, gradient);
         }
     }
 }
 
-void HeadPass::run_block(const HeadTerm& s, const View& z_t, const View& labels, std::int64_t begin,
-                         std::int64_t end, float scale, bool gradient) {
+void HeadPass::run_block(const HeadTerm& s, const View& z_t, const TopK* top, const View& labels,
+                         std::int64_t begin, std::int64_t end, float scale, bool gradient) {
     const View z_s = z_s_.slice(0, end - begin);
     const View kd = s.kd_rows.slice(begin, end);
     const View lm = s.lm_rows.slice(begin, end);
@@ -61,16 +62,22 @@ void HeadPass::run_block(const HeadTerm& s, const View& z_t, const View& labels,
     }
     // w_kd τ² KL(softmax(z_t/τ) ‖ softmax(z_s/τ)) + w_lm CE(z_s, next token): paper eq. 2, 3 with
     // the temperature of its section 5.1 (theory.md E32).
-    backend_.head_loss({.z_s = z_s,
-                        .z_t = s.wants_kd ? z_t : View{},
-                        .labels = labels.slice(begin, end),
-                        .kd = kd,
-                        .lm = lm,
-                        .tau = s.tau,
-                        .w_kd = s.w_kd,
-                        .w_lm = s.w_lm,
-                        .scale = scale,
-                        .gradient = gradient});
+    HeadLoss loss{.z_s = z_s,
+                  .z_t = s.wants_kd ? z_t : View{},
+                  .labels = labels.slice(begin, end),
+                  .kd = kd,
+                  .lm = lm,
+                  .tau = s.tau,
+                  .w_kd = s.w_kd,
+                  .w_lm = s.w_lm,
+                  .scale = scale,
+                  .gradient = gradient};
+    if (top != nullptr && s.wants_kd) {
+        loss.top_ids = top->ids.slice(begin, end);
+        loss.top_z = top->logits.slice(begin, end);
+        loss.lse = top->lse_of(static_cast<double>(s.tau)).slice(begin, end);
+    }
+    backend_.head_loss(loss);
     backend_.sum(s.kd_sum, kd);
     backend_.sum(s.lm_sum, lm);
     if (gradient) {

@@ -37,8 +37,8 @@ public:
     const Arena& arena() const { return arena_; }
 
 private:
-    void run_block(const HeadTerm& student, const View& z_t, const View& labels, std::int64_t begin,
-                   std::int64_t end, float scale, bool gradient);
+    void run_block(const HeadTerm& student, const View& z_t, const TopK* top, const View& labels,
+                   std::int64_t begin, std::int64_t end, float scale, bool gradient);
 
     Backend& backend_;
     std::int64_t block_rows_;

@@ -7,7 +7,10 @@
 namespace lrd {
 
 View TopK::lse_of(double tau) const {
-    const auto at = std::find(taus.begin(), taus.end(), tau);
+    // A student's τ has passed through fp32 on its way to the head.
+    const auto at = std::find_if(taus.begin(), taus.end(), [&](double one) {
+        return static_cast<float>(one) == static_cast<float>(tau);
+    });
     return at == taus.end() ? View{} : lse[static_cast<std::size_t>(at - taus.begin())];
 }
 

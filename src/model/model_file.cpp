@@ -93,6 +93,10 @@ std::string weights_digest(const Weights& weights) {
         weights.backend().synchronize();
         digests += p.name + " " + xxh3_128(host.data(), host.size() * sizeof(float)) + "\n";
     }
+    if (weights.config().epsilon !=
+        Gpt2Config{}.epsilon) {  // digests of old files stay as they are
+        digests += fmt::format("epsilon {}\n", weights.config().epsilon);
+    }
     return sha256(digests);
 }
 

@@ -23,7 +23,8 @@ h5::Shape dataset_shape(const Parameter& parameter);
 /// shape or a value that is not finite, naming it.
 void load_weights(const h5::File& file, const std::string& group, Weights& weights);
 
-/// A hash over names and values of all trained tensors: whether two models are the same.
+/// A hash over names and values of all trained tensors, and what else changes the function: whether
+/// two models are the same.
 std::string weights_digest(const Weights& weights);
 
 }  // namespace lrd

@@ -197,6 +197,16 @@ Budget Run::budget() const {
     if (teacher_model_) {
         add_region(b, teacher_model_->weights().arena(), true);
         add_region(b, teacher_model_->arena());
+        if (cached_teacher_ != nullptr) {
+            add_region(b, cached_teacher_->arena());
+            const TeacherCacheSize size = cache_size();
+            b.cache_sizes = describe(size, config_.teacher.cache_clone);
+            if (config_.teacher.cache == "memory") {
+                b.memory.push_back({"teacher's outputs", size.total(), false});
+            } else {
+                b.cache = size.total();
+            }
+        }
         b.models.push_back(model_size("teacher", teacher_model_->weights().trained()));
     }
     if (const Architecture* teacher = trainer_->teacher_architecture()) {
@@ -208,7 +218,13 @@ Budget Run::budget() const {
         add_student(b, *student, rows);
     }
     add_region(b, trainer_->head().arena());
+    if (const GradientTree* tree = trainer_->tree()) {
+        add_region(b, tree->arena());
+    }
     add_region(b, trainer_->arena());
+    if (const GradientTree* tree = trainer_->tree()) {
+        add_region(b, tree->arena());
+    }
     for (const auto& validation : validations_) {
         add_region(b, validation->arena());
         b.evaluation_targets += validation->targets();

@@ -59,6 +59,8 @@ struct Budget {
     // ---- disk, in bytes
     std::int64_t checkpoint = 0, best = 0;  // one of each: all students
     std::int64_t checkpoints = 0;           // that stand at the end, step 0 and those kept
+    std::int64_t cache = 0;                 // of the teacher's outputs, in a folder
+    std::string cache_sizes;                // the same with fewer layers, in words
 };
 
 /// The start-up budget, as lines of the log.

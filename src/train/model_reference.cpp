@@ -198,16 +198,50 @@ LoadedModel load_model(Backend& backend, const std::string& reference) {
     return load_model(backend, locate_model(reference));
 }
 
+void check_teacher_reads(const Gpt2Config& teacher, const std::string& reference,
+                         const TokenFiles& tokens, std::int64_t context) {
+    if (teacher.V != tokens.vocabulary()) {
+        fail(ExitCode::bad_data,
+             "the teacher {} has a vocabulary of {}, the tokens in {} one of {}; "
+             "prepare them with the teacher's tokenizer",
+             reference, teacher.V, tokens.directory(), tokens.vocabulary());
+    }
+    if (context > teacher.T) {
+        fail(ExitCode::bad_data,
+             "data.context = {} is longer than the {} positions of the teacher {}", context,
+             teacher.T, reference);
+    }
+}
+
 std::unique_ptr<Weights> blank_teacher(Backend& backend, const std::string& reference) {
     return std::make_unique<Weights>(
         backend, fs::path(reference).filename().string(),
         dense_architecture(locate_model(reference).architecture.config), Use::inference);
 }
 
-std::unique_ptr<Weights> load_teacher(Backend& backend, const std::string& reference) {
-    LoadedModel model = load_model(backend, reference);
-    return is_dense(model.weights->architecture()) ? std::move(model.weights)
-                                                   : merged(*model.weights, reference);
+std::unique_ptr<Weights> load_teacher(Backend& backend, const std::string& reference,
+                                      NodeMemory* memory) {
+    const ModelLocation at = locate_model(reference);
+    const bool dense = is_dense(at.architecture);
+    auto teacher = std::make_unique<Weights>(
+        backend, fs::path(at.name).filename().string(),
+        dense ? at.architecture : dense_architecture(at.architecture.config), Use::inference,
+        nullptr, memory);
+    const auto publish = [&] {
+        if (memory != nullptr) {
+            backend.synchronize();
+            memory->publish();
+        }
+    };
+    publish();  // from here on no rank clears what one of them writes
+    const bool writes = memory == nullptr || memory->writes();
+    if (writes && dense) {
+        load_weights(at, *teacher);
+    } else if (writes) {
+        merge(*load_model(backend, at).weights, *teacher);
+    }
+    publish();
+    return teacher;
 }
 
 }  // namespace lrd

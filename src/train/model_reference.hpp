@@ -6,6 +6,8 @@
 #include <memory>
 #include <string>
 
+#include "comm/node_memory.hpp"
+#include "data/token_files.hpp"
 #include "model/weights.hpp"
 
 namespace lrd {
@@ -42,10 +44,16 @@ void load_weights(const ModelLocation& location, Weights& weights);
 LoadedModel load_model(Backend& backend, const ModelLocation& location);
 LoadedModel load_model(Backend& backend, const std::string& reference);
 
+/// Error(bad_data) unless the teacher reads these tokens, in windows of `context`.
+void check_teacher_reads(const Gpt2Config& teacher, const std::string& reference,
+                         const TokenFiles& tokens, std::int64_t context);
+
 /// A teacher of this size, without values: for plans.
 std::unique_ptr<Weights> blank_teacher(Backend& backend, const std::string& reference);
 
 /// A model as a teacher: merged to dense, whatever its forms are.
-std::unique_ptr<Weights> load_teacher(Backend& backend, const std::string& reference);
+/// With `memory` its tensors stand there: one rank of a node reads them, all ranks of the node call.
+std::unique_ptr<Weights> load_teacher(Backend& backend, const std::string& reference,
+                                      NodeMemory* memory = nullptr);
 
 }  // namespace lrd

@@ -44,6 +44,9 @@ std::string split_of(const std::string& spec) {
 Config resolved(Config config) {
     config.data.tokens = absolute(config.data.tokens);
     config.teacher.model = absolute_model(config.teacher.model);
+    if (config.teacher.cache != "none" && config.teacher.cache != "memory") {
+        config.teacher.cache = absolute(config.teacher.cache);
+    }
     if (config.data.eval.empty()) {
         const std::vector<std::string> splits = TokenFiles::splits_in(config.data.tokens);
         if (std::find(splits.begin(), splits.end(), "val") != splits.end()) {

@@ -27,6 +27,9 @@ ExitCode Run::execute() {
     const std::int64_t steps = config_.train.steps;
     while (progress_.step < steps) {
         const double start = log::now();
+        if (cached_teacher_ != nullptr && begins_epoch(progress_.step)) {
+            share_cache(cached_teacher_->cache(), world_);
+        }
         const auto& reports = trainer_->step(progress_.step + 1);
         ++progress_.step;
         backend_.synchronize();
@@ -78,8 +81,9 @@ void Run::after_step(const std::vector<StudentReport>& reports) {
                                            config_.train.global_batch / config_.train.micro_batch,
                                            capacity_of(config_).rows(), config_.data.context)
                                      .flops();
-            metrics_->train_row(step, tokens, flops * static_cast<double>(step), progress_.seconds,
-                                students_, reports);
+            metrics_->train_row(step, tokens, flops * static_cast<double>(step),
+                                {progress_.seconds, trainer_->take_comm_exposed()}, students_,
+                                reports);
         }
         for (std::size_t k = 0; k < students_.size(); ++k) {
             if (reports[k].skipped) {
@@ -156,6 +160,9 @@ void Run::keep_best(const std::vector<LossTerms>& terms) {
 
 void Run::save() {
     const double start = log::now();
+    if (cached_teacher_ != nullptr) {
+        share_cache(cached_teacher_->cache(), world_);
+    }
     if (root()) {
         directory_->heartbeat();
         metrics_->flush();

@@ -14,6 +14,7 @@
 #include "train/checkpoint.hpp"
 #include "train/evaluate.hpp"
 #include "train/model_reference.hpp"
+#include "train/open_teacher_cache.hpp"
 #include "train/run_directory.hpp"
 #include "train/run_metrics.hpp"
 #include "train/run_state.hpp"
@@ -48,7 +49,9 @@ private:
     Run(const Config& config, const std::string& code_version, Backend& backend,
         Communicator& world, const RunDirectory* directory, bool blank);
     void open_data();
+    void check_teacher() const;
     void load_teacher();
+    void read_teacher();
     void make_students();
     void start_or_resume();
     void first_values();
@@ -56,6 +59,11 @@ private:
     void start_from(Student& student) const;
     void check_sources(const Sources& before) const;
     void open_metrics();
+    CacheNeeds needs_of_cache() const;
+    TeacherCacheSize cache_size() const { return size_of_cache(needs_of_cache()); }
+    void open_cache();
+    void print_top_k_bias();
+    bool begins_epoch(std::int64_t step) const;
 
     void after_step(const std::vector<StudentReport>& reports);
     void validate();
@@ -81,9 +89,11 @@ private:
     std::unique_ptr<TokenFiles> tokens_;
     std::vector<std::unique_ptr<TokenFiles>> eval_tokens_;
     std::unique_ptr<Loader> loader_;
+    std::unique_ptr<NodeMemory> teacher_memory_;
     std::unique_ptr<Weights> teacher_weights_;
     std::unique_ptr<Gpt2> teacher_model_;
     std::unique_ptr<Teacher> teacher_;
+    CachedTeacher* cached_teacher_ = nullptr;  // teacher_, if it is one
     Students students_;
     std::unique_ptr<Trainer> trainer_;
     std::vector<std::unique_ptr<Validation>> validations_;

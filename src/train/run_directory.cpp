@@ -68,16 +68,18 @@ bool is_stale(const Holder& holder) {
     return holder.age > stale_after;
 }
 
-[[noreturn]] void refuse(const std::string& path, const Holder& holder) {
+[[noreturn]] void refuse(const std::string& path, const Holder& holder, const std::string& option) {
     fail(ExitCode::busy,
          "{} is in use by process {} on {}{}{}, heartbeat {:.0f} s ago; wait for it, "
-         "stop it, or choose another --out",
-         path, holder.pid, holder.host, holder.job.empty() ? "" : ", job ", holder.job, holder.age);
+         "stop it, or choose another {}",
+         path, holder.pid, holder.host, holder.job.empty() ? "" : ", job ", holder.job, holder.age,
+         option);
 }
 
 }  // namespace
 
-RunDirectory::RunDirectory(std::string path) : path_(std::move(path)), lock_(path_ + "/.lock") {
+RunDirectory::RunDirectory(std::string path, std::string option)
+    : path_(std::move(path)), lock_(path_ + "/.lock"), option_(std::move(option)) {
     make_directories(path_);
     if (!make_lock()) {
         take_over();
@@ -109,7 +111,7 @@ bool RunDirectory::make_lock() {
 void RunDirectory::take_over() {
     const Holder seen = read_holder(lock_);
     if (seen.age >= 0.0 && !is_stale(seen)) {
-        refuse(path_, seen);
+        refuse(path_, seen, option_);
     }
     const std::string guard = lock_ + ".takeover";
     const int guarded = open(guard.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
@@ -131,7 +133,7 @@ void RunDirectory::take_over() {
     const bool made = (gone || stale) && make_lock();
     unlink(guard.c_str());
     if (!made) {
-        refuse(path_, read_holder(lock_));
+        refuse(path_, read_holder(lock_), option_);
     }
 }
 

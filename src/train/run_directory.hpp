@@ -15,7 +15,8 @@ public:
     /// do not keep a second writer out where sites switch them off. A lock is stale, and taken over
     /// with a notice, if its process is gone from this host, or was on another host and its
     /// heartbeat is 10 minutes old. Errors: busy, naming the holder; io.
-    explicit RunDirectory(std::string path);
+    /// `option` is the setting that chose the path.
+    explicit RunDirectory(std::string path, std::string option = "--out");
     ~RunDirectory();
     RunDirectory(const RunDirectory&) = delete;
     RunDirectory& operator=(const RunDirectory&) = delete;
@@ -39,7 +40,7 @@ private:
     void take_over();
     bool is_ours() const;
 
-    std::string path_, lock_;
+    std::string path_, lock_, option_;
     int file_ = -1;  // stays open: it knows whether the lock is still ours
     mutable double touched_ = 0.0;
 };

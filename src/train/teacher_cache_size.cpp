@@ -32,9 +32,12 @@ std::vector<CacheField> output_fields(const TeacherSettings& s, const Gpt2Config
                                       std::int64_t taus) {
     if (s.cache_topk > 0) {
         // Logits lie far from 0 and near each other: bf16 would keep nothing of their differences.
-        return {{"top_ids", DType::i32, s.cache_topk},
-                {"top_logits", DType::f32, s.cache_topk},
-                {"log_sum_exp", DType::f32, taus}};
+        std::vector<CacheField> fields = {{"top_ids", DType::i32, s.cache_topk},
+                                          {"top_logits", DType::f32, s.cache_topk}};
+        for (std::int64_t i = 0; i < taus; ++i) {
+            fields.push_back({lse_field(i), DType::f32, 1});
+        }
+        return fields;
     }
     return {{"hidden", s.cache_precision == "fp32" ? DType::f32 : DType::bf16, teacher.C}};
 }
@@ -79,6 +82,8 @@ std::vector<std::int64_t> clone_layers(const std::string& setting, std::int64_t 
 std::string tap_field(std::int64_t layer, Tap tap) {
     return fmt::format("taps/{}/{}", layer, tap == Tap::hidden ? "hidden" : "attention");
 }
+
+std::string lse_field(std::int64_t tau) { return fmt::format("log_sum_exp/{}", tau); }
 
 std::vector<CacheField> cache_fields(const TeacherSettings& s, const Gpt2Config& teacher,
                                      std::int64_t taus) {

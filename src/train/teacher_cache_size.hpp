@@ -27,8 +27,8 @@ struct CacheField {
     }
 };
 
-/// The name of the field of one clone target.
-std::string tap_field(std::int64_t layer, Tap tap);
+std::string tap_field(std::int64_t layer, Tap tap);  ///< name of the field of one clone target
+std::string lse_field(std::int64_t tau);             ///< … of the log-sum-exps of the tau-th τ
 
 /// All fields of a cache: the final hidden state, or with cache_topk = K ids and logits of the K
 /// largest and a log-sum-exp for each of `taus` temperatures; then both taps of the clone layers.

@@ -16,6 +16,10 @@ protected:
     View f32(std::size_t rows, std::size_t cols) { return put(Matrix(rows, cols, 1.0)); }
     View f32(std::size_t n) { return put(Vector(n, 1.0)); }
     View i32(std::size_t n) { return put(Ids(n, 0)); }
+    View i32(std::size_t rows, std::size_t cols) {
+        return i32(rows * cols)
+            .reshape({static_cast<std::int64_t>(rows), static_cast<std::int64_t>(cols)});
+    }
 };
 
 // A wrong shape is a bug of the caller, hence exit code 70.
@@ -141,6 +145,24 @@ TEST_P(ContractTest, LossesOfWrongShapes) {
     refuses([&](HeadLoss& h) { h.tau = 0.0F; });
     EXPECT_REFUSED("argmax", b.argmax_rows(i32(3), f32(2, 5)));
     EXPECT_REFUSED("argmax", b.argmax_rows(f32(2), f32(2, 5)));
+    refuses([&](HeadLoss& h) { h.top_ids = i32(2, 3); });  // beside z_t
+    const auto refuses_top = [&](const std::function<void(HeadLoss&)>& spoil) {
+        HeadLoss bad = good;
+        bad.z_t = {};
+        bad.top_ids = i32(2, 3);
+        bad.top_z = f32(2, 3);
+        bad.lse = f32(2);
+        spoil(bad);
+        EXPECT_REFUSED("head_loss", b.head_loss(bad));
+    };
+    refuses_top([&](HeadLoss& h) { h.top_ids = f32(2, 3); });
+    refuses_top([&](HeadLoss& h) { h.top_z = f32(2, 4); });
+    refuses_top([&](HeadLoss& h) { h.top_z = f32(2, 6), h.top_ids = i32(2, 6); });
+    refuses_top([&](HeadLoss& h) { h.lse = View(); });
+    EXPECT_REFUSED("top_k", b.top_k(f32(2, 3), i32(2, 4), f32(2, 5)));
+    EXPECT_REFUSED("top_k", b.top_k(f32(2, 6), i32(2, 6), f32(2, 5)));
+    EXPECT_REFUSED("log_sum_exp", b.log_sum_exp(f32(3), f32(2, 5), 1.0F));
+    EXPECT_REFUSED("log_sum_exp", b.log_sum_exp(f32(2), f32(2, 5), 0.0F));
     EXPECT_REFUSED("label_ranks", b.label_ranks(i32(3), f32(2, 5), i32(2)));
     EXPECT_REFUSED("label_ranks", b.label_ranks(i32(2), f32(2, 5), i32(3)));
     EXPECT_REFUSED("label_ranks", b.label_ranks(i32(2), f32(2, 5), f32(2)));

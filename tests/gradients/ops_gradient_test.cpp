@@ -179,6 +179,27 @@ TEST(OpsGradient, HeadLossOfEachTermAndTemperature) {
     }
 }
 
+TEST(OpsGradient, HeadLossOfTheKLargest) {
+    const Matrix z_s = random(4, 9, 19, 2.0), z_t = random(4, 9, 20, 2.0);
+    const Ids labels{3, -1, 0, 8};
+    for (const double tau : {1.0, 2.0, 3.5}) {
+        for (const std::size_t K : {std::size_t{1}, std::size_t{4}, std::size_t{9}}) {
+            const auto top = reference::top_k(z_t, K);
+            const Vector lse = reference::log_sum_exp(z_t, tau);
+            const auto loss = [&](const Matrix& z, double kd, double lm, double scale) {
+                return reference::head_loss_top_k(z, top, lse, labels, tau, kd, lm, scale);
+            };
+            expect_gradient(
+                "z_s",
+                [&](const Vector& v) {
+                    const auto at = loss(with(z_s, v), 0.0, 0.0, 0.0);
+                    return 0.5 * (0.7 * reference::sum(at.kd) + 0.3 * reference::sum(at.lm));
+                },
+                z_s.data, loss(z_s, 0.7, 0.3, 0.5).d_z.data);
+        }
+    }
+}
+
 TEST(OpsGradient, CloneWithAndWithoutFirstPosition) {
     const Matrix s = random(6, 4, 21), t = random(6, 4, 22);
     for (const bool skip_first : {false, true}) {

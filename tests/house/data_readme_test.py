@@ -71,6 +71,8 @@ def make_files(lrd, folder):
         ["prepare", *texts, "--tokenizer", "train:280", "--out", "tok", "--val", "0.2"],
         ["train", "teacher.toml", "--out", "teacher"],
         ["train", "students.toml", "--out", "run"],
+        ["cache", "students.toml", "--teacher.cache=exact", "--teacher.cache_clone=[0]"],
+        ["cache", "students.toml", "--teacher.cache=largest", "--teacher.cache_topk=4"],
         ["eval", "--model", "teacher", "--tokens", "tok", "--split", "val", "--per-document", "scores.h5"],
     ):
         subprocess.run([lrd, *command], cwd=folder, check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -83,6 +85,7 @@ def fields_of(path):
     def plain(name):
         name = re.sub(r"/students/[^/]+", "/students/<student>", "/" + name)
         name = re.sub(r"/(model|optim/m|optim/v)/(.+)$", r"/\1/<weight>", name)
+        name = re.sub(r"^/taps/\d+", "/taps/<layer>", re.sub(r"^/log_sum_exp/\d+", "/log_sum_exp/<i>", name))
         name = re.sub(r"^/val/", "/<split>/", name)
         return re.sub(r"/<student>/val(_tap)?/", r"/<student>/<split>\1/", name)
 
@@ -156,6 +159,11 @@ def main():
         good &= compare("metrics.h5", metrics, fields_named(section(readme, "`metrics.h5`")))
         scores = fields_of(folder / "scores.h5") - {"@units", "@long_name"}
         good &= compare("scores", scores, fields_named(section(readme, "Scores of documents")))
+        parts = [next((folder / name).glob("part-*.h5")) for name in ("exact", "largest")]
+        cache = section(readme, "A teacher's cache")
+        good &= compare("cache", set.union(*map(fields_of, parts)), fields_named(cache))
+        good &= compare("cache.json", set(json.loads((folder / "exact/cache.json").read_text())),
+                        {n.strip('"') for n in names_in(cache) if n.startswith('"')})
         endings = {n[1:] for n in names_in(models) if n.startswith("…")}
         linears = {n for n in names_in(models) if re.match(r"h\.N\.(attn|mlp)", n)}
         documented = {n for n in names_in(models) if re.match(r"(wte|wpe|h\.N\.ln|ln_f)", n)}

@@ -70,6 +70,67 @@ Ids argmax_rows(const Matrix& z) {
     return best;
 }
 
+TopK top_k(const Matrix& z, std::size_t K) {
+    TopK out{Matrix(z.rows, K), {}};
+    for (std::size_t i = 0; i < z.rows; ++i) {
+        std::vector<std::size_t> order(z.cols);
+        std::iota(order.begin(), order.end(), std::size_t{0});
+        std::stable_sort(order.begin(), order.end(),
+                         [&](std::size_t a, std::size_t b) { return z(i, a) > z(i, b); });
+        for (std::size_t k = 0; k < K; ++k) {
+            out.values(i, k) = z(i, order[k]);
+            out.ids.push_back(static_cast<std::int32_t>(order[k]));
+        }
+    }
+    return out;
+}
+
+Vector log_sum_exp(const Matrix& z, double tau) {
+    Vector out(z.rows);
+    for (std::size_t i = 0; i < z.rows; ++i) {
+        out[i] = z(i, 0) / tau - log_softmax(z, i, tau)[0];
+    }
+    return out;
+}
+
+HeadLossResult head_loss_top_k(const Matrix& z_s, const TopK& top, const Vector& lse,
+                               const Ids& labels, double tau, double w_kd, double w_lm,
+                               double scale) {
+    HeadLossResult out = head_loss(z_s, {}, labels, tau, 0.0, w_lm, scale);
+    const std::size_t K = top.values.cols;
+    for (std::size_t i = 0; i < z_s.rows; ++i) {
+        if (labels[i] < 0) {
+            continue;
+        }
+        // Probabilities of the teacher; those of its rest stand at no token.
+        Vector p(z_s.cols, 0.0);
+        std::vector<bool> among(z_s.cols, false);
+        double m = 1.0;
+        for (std::size_t k = 0; k < K; ++k) {
+            const auto id = static_cast<std::size_t>(top.ids[i * K + k]);
+            p[id] = std::exp(top.values(i, k) / tau - lse[i]);
+            among[id] = true;
+            m -= p[id];
+        }
+        m = std::max(m, 0.0);
+        const Vector log_s = log_softmax(z_s, i, tau);
+        double rest = 0.0;
+        for (std::size_t j = 0; j < z_s.cols; ++j) {
+            if (among[j] && p[j] > 0.0) {
+                out.kd[i] += tau * tau * p[j] * (std::log(p[j]) - log_s[j]);
+            }
+            rest += among[j] ? 0.0 : std::exp(log_s[j]);
+        }
+        rest = std::max(rest, 1e-30);
+        out.kd[i] += m > 0.0 ? tau * tau * m * std::log(m / rest) : 0.0;
+        for (std::size_t j = 0; j < z_s.cols; ++j) {
+            const double q = std::exp(log_s[j]);
+            out.d_z(i, j) += scale * w_kd * tau * (among[j] ? q - p[j] : q * (1.0 - m / rest));
+        }
+    }
+    return out;
+}
+
 // By the definition: sort, then look the label up.
 Ids label_ranks(const Matrix& z, const Ids& labels) {
     Ids ranks(z.rows, -1);

@@ -84,6 +84,18 @@ Ids argmax_rows(const Matrix& z);  // first largest
 /// The label's place in a stable descending sort of its row, from 0; −1 for a label below 0.
 Ids label_ranks(const Matrix& z, const Ids& labels);
 
+/// The K largest of each row, the largest first; of equal ones the first.
+struct TopK {
+    Matrix values;  // (R, K)
+    Ids ids;        // R·K
+};
+TopK top_k(const Matrix& z, std::size_t K);
+Vector log_sum_exp(const Matrix& z, double tau);
+/// As head_loss, of a teacher known by `top` and its log-sum-exps; the rest is one bucket.
+HeadLossResult head_loss_top_k(const Matrix& z_s, const TopK& top, const Vector& lse,
+                               const Ids& labels, double tau, double w_kd, double w_lm,
+                               double scale);
+
 struct CloneResult {
     double sum = 0.0;
     Matrix d_s;

@@ -59,7 +59,8 @@ TEST(Tokenizer, RefusesBrokenFiles) {
         {with(vocab, "\"!\": 0", "\"!!\": 0"), merges, "byte 33"},
         {with(vocab, "\"!\": 0", "\"日\": 0"), merges, "byte-to-unicode"},
         {with(vocab, "<|endoftext|>", "<|end|>"), merges, "<|endoftext|>"},
-        {with(vocab, "\"!\": 0", "\"!\": \"x\""), merges, "! has id \"x\""},
+        {with(vocab, "\"!\": 0", "\"!\": \"x\""), merges, "\"!\" has id \"x\""},
+        {with(vocab, "\"!\": 0", "\"a\\nb\": 0"), merges, "a\\nb"},  // on one line
         {with(vocab, "\"!\"", "\"$\""), merges, "$"},
         {vocab.substr(0, vocab.size() / 2), merges, "vocab.json"},
         {"[]", merges, "expected an object"},
@@ -69,6 +70,7 @@ TEST(Tokenizer, RefusesBrokenFiles) {
         {vocab, merges + "a b c\n", "merges.txt:4"},
         {vocab, merges + " b\n", "merges.txt:4"},
         {vocab, merges + "a \xC4\n", "merges.txt:4"},  // half a character
+        {vocab, merges + std::string(300, 'a') + "\n", "aaa…"},
         {vocab, merges + "a b\n", "same merge as in line 2"},
     };
     for (const Case& one : cases) {
@@ -76,6 +78,12 @@ TEST(Tokenizer, RefusesBrokenFiles) {
         write_text_and_fsync(folder / "vocab.json", one.vocab);
         write_text_and_fsync(folder / "merges.txt", one.merges);
         EXPECT_ERROR(ExitCode::bad_data, one.part, Tokenizer::load(folder.path()));
+        test::TemporaryDirectory other;
+        std::filesystem::rename(folder / "vocab.json", other / "encoder.json");
+        std::filesystem::rename(folder / "merges.txt", other / "vocab.bpe");
+        const bool in_merges = one.part.starts_with("merges.txt");
+        EXPECT_ERROR(ExitCode::bad_data, in_merges ? "vocab.bpe:4" : "",
+                     Tokenizer::load(other.path()));
     }
     EXPECT_ERROR(ExitCode::missing_input, "encoder.json", Tokenizer::load(good / "nowhere"));
     std::filesystem::remove(good / "merges.txt");

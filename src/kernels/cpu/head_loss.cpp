@@ -7,6 +7,7 @@
 
 #include "core/check.hpp"
 #include "kernels/cpu/cpu_backend.hpp"
+#include "kernels/cpu/head_loss_top_k.hpp"
 #include "kernels/cpu/parallel.hpp"
 #include "kernels/cpu/simd.hpp"
 
@@ -220,7 +221,7 @@ void CpuBackend::do_head_loss(const HeadLoss& a) {
     }
     for_ranges(a.z_s.rows(), rows_of(a.z_s.cols()), [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t row = begin; row < end; ++row) {
-            process_row(a, row);
+            a.top_ids ? head_loss_top_k(a, row) : process_row(a, row);
         }
     });
 }
