@@ -95,12 +95,10 @@ std::string reason() {
     std::string text = "unknown reason";
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_first, &text);
     // A failed system call is described in several lines; what the system said is enough.
-    constexpr std::string_view mark = "error message = '";
-    if (const std::size_t at = text.find(mark); at != std::string::npos) {
-        const std::size_t begin = at + mark.size();
-        text = text.substr(begin, text.find('\'', begin) - begin);
-    }
-    return text;
+    const std::size_t said = text.find("error message = '");
+    return said == std::string::npos
+               ? text
+               : text.substr(said + 17, text.find('\'', said + 17) - said - 17);
 }
 
 void File::State::fail_call(const std::string& what, const std::string& object) const {

@@ -85,8 +85,10 @@ class Prepare(Case):
             else:  # all shards are there, the folder is not finished
                 while running.process.poll() is None and len(list(hidden.glob("*.h5"))) < shards:
                     time.sleep(0.001)
-            killed += running.process.poll() is None
-            running.kill()
+            if running.process.poll() is None:
+                running.kill()
+                killed += 1
+            running.wait()
             time.sleep(0.05)
             for folder in (self.out, hidden):
                 if folder.exists() and not (folder / "prepare.json").exists():
