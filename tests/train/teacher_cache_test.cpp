@@ -301,7 +301,7 @@ TEST(CachedTeacher, BiasOfTheKLargest) {
     CpuBackend backend;
     Bench bench(backend, {});
     std::vector<TopKBias> before(2);
-    for (const std::int64_t K : {2, 8, 30}) {
+    for (const std::int64_t K : {2, 8, 20}) {
         const auto bias =
             measure_top_k_bias(*bench.teacher, bench.students, bench.tokens, K, {2, config.T}, 4);
         for (std::size_t k = 0; k < 2; ++k) {
@@ -314,7 +314,7 @@ TEST(CachedTeacher, BiasOfTheKLargest) {
     }
     const auto all = measure_top_k_bias(*bench.teacher, bench.students, bench.tokens, config.V,
                                         {2, config.T}, 4);
-    EXPECT_NEAR(all[0].bound, all[0].exact, 1e-6 * all[0].exact + 1e-7);
+    EXPECT_NEAR(all[0].bound, all[0].exact, 1e-6);
     EXPECT_NEAR(all[0].missing, 0.0, 1e-6);
     EXPECT_NEAR(all[0].cosine, 1.0, 1e-5);
 }
