@@ -7,7 +7,7 @@
 #include <span>
 #include <string>
 
-#include "core/arena.hpp"
+#include "comm/node_memory.hpp"
 #include "core/exit_code.hpp"
 #include "core/view.hpp"
 
@@ -27,6 +27,13 @@ public:
     virtual void progress() = 0;  ///< lets started reductions advance; call it between layers
     virtual void wait_all() = 0;
     virtual void broadcast(Memory& memory, const View& x, int root) = 0;
+    /// Sends `out` to rank `partner` and receives `in` from it; done on return.
+    virtual void exchange(Memory&, const View& /*out*/, const View& /*in*/, int /*partner*/) {}
+
+    /// Memory that stands once per node where that can be; to be gone before the session is.
+    virtual std::unique_ptr<NodeMemory> node_memory(Memory& own) {
+        return std::make_unique<NodeMemory>(own);
+    }
 
     // ---- host values
     virtual void all_reduce_sum(std::span<double> values) = 0;

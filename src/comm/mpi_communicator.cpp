@@ -5,6 +5,7 @@
 #include <string>
 
 #include "comm/mpi_check.hpp"
+#include "comm/shared_windows.hpp"
 #include "core/check.hpp"
 
 namespace lrd {
@@ -38,14 +39,16 @@ MpiCommunicator::MpiCommunicator(MPI_Comm parent) {
     LRD_MPI_CHECK(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN));
     LRD_MPI_CHECK(MPI_Comm_rank(comm_, &rank_));
     LRD_MPI_CHECK(MPI_Comm_size(comm_, &size_));
-    MPI_Comm node = MPI_COMM_NULL;
-    LRD_MPI_CHECK(MPI_Comm_split_type(comm_, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &node));
-    LRD_MPI_CHECK(MPI_Comm_rank(node, &node_rank_));
-    LRD_MPI_CHECK(MPI_Comm_size(node, &node_size_));
-    LRD_MPI_CHECK(MPI_Comm_free(&node));
+    LRD_MPI_CHECK(MPI_Comm_split_type(comm_, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &node_));
+    LRD_MPI_CHECK(MPI_Comm_set_errhandler(node_, MPI_ERRORS_RETURN));
+    LRD_MPI_CHECK(MPI_Comm_rank(node_, &node_rank_));
+    LRD_MPI_CHECK(MPI_Comm_size(node_, &node_size_));
 }
 
-MpiCommunicator::~MpiCommunicator() { MPI_Comm_free(&comm_); }
+MpiCommunicator::~MpiCommunicator() {
+    MPI_Comm_free(&node_);
+    MPI_Comm_free(&comm_);
+}
 
 void MpiCommunicator::start_all_reduce_sum(Memory& memory, const View& x) {
     if (size_ == 1) {
@@ -88,6 +91,32 @@ void MpiCommunicator::broadcast(Memory& memory, const View& x, int root) {
     for_each_part(x.size(), largest_message, [&](std::int64_t begin, int count) {
         LRD_MPI_CHECK(MPI_Bcast(data + begin, count, MPI_FLOAT, root, comm_));
     });
+}
+
+void MpiCommunicator::exchange(Memory& memory, const View& out, const View& in, int partner) {
+    constexpr int tag = 2;
+    LRD_CHECK(out.dense() && in.dense(), "an exchange of {} and {} with gaps", out.describe(),
+              in.describe());
+    const HostAccess open_out(memory, out);
+    const HostAccess open_in(memory, in);
+    std::vector<MPI_Request> requests;
+    for_each_part(in.size(), largest_message, [&](std::int64_t begin, int count) {
+        LRD_MPI_CHECK(MPI_Irecv(in.f32() + begin, count, MPI_FLOAT, partner, tag, comm_,
+                                &requests.emplace_back()));
+    });
+    for_each_part(out.size(), largest_message, [&](std::int64_t begin, int count) {
+        LRD_MPI_CHECK(MPI_Isend(out.f32() + begin, count, MPI_FLOAT, partner, tag, comm_,
+                                &requests.emplace_back()));
+    });
+    LRD_MPI_CHECK(
+        MPI_Waitall(static_cast<int>(requests.size()), requests.data(), MPI_STATUSES_IGNORE));
+}
+
+std::unique_ptr<NodeMemory> MpiCommunicator::node_memory(Memory& own) {
+    if (node_size_ > 1 && own.is_host()) {
+        return std::make_unique<SharedWindows>(node_, own);
+    }
+    return Communicator::node_memory(own);
 }
 
 void MpiCommunicator::all_reduce(std::span<double> values, MPI_Op op) {

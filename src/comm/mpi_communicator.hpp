@@ -27,6 +27,8 @@ public:
     void progress() override;
     void wait_all() override;
     void broadcast(Memory& memory, const View& x, int root) override;
+    void exchange(Memory& memory, const View& out, const View& in, int partner) override;
+    std::unique_ptr<NodeMemory> node_memory(Memory& own) override;
 
     void all_reduce_sum(std::span<double> values) override;
     void all_reduce_max(std::span<double> values) override;
@@ -37,7 +39,7 @@ public:
 private:
     void all_reduce(std::span<double> values, MPI_Op op);
 
-    MPI_Comm comm_ = MPI_COMM_NULL;
+    MPI_Comm comm_ = MPI_COMM_NULL, node_ = MPI_COMM_NULL;
     int rank_ = 0, size_ = 1, node_rank_ = 0, node_size_ = 1;
     std::vector<MPI_Request> requests_;
     std::vector<std::unique_ptr<HostAccess>> open_;  // memory under way stays open to the host

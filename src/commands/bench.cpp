@@ -3,7 +3,6 @@
 
 #include <fmt/core.h>
 #include <fmt/ranges.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <numeric>
@@ -16,6 +15,7 @@
 #include "io/json.hpp"
 #include "model/costs.hpp"
 #include "model/initialise.hpp"
+#include "train/process.hpp"
 #include "train/trainer.hpp"
 
 namespace lrd {
@@ -73,12 +73,6 @@ Gpt2Config find_config(const std::string& name) {
         }
     }
     fail(ExitCode::usage, "--config {} is not one of {}", name, fmt::join(bench_configs(), ", "));
-}
-
-double peak_rss_bytes() {
-    rusage usage{};
-    getrusage(RUSAGE_SELF, &usage);
-    return static_cast<double>(usage.ru_maxrss) * 1024.0;
 }
 
 /// Share of a step's time that passes in matrix products, from one step in which every call is
@@ -245,7 +239,7 @@ int bench(const BenchOptions& o, Communicator& world) {
          {"gflop_per_s", flops / median / 1e9},
          {"gemm_fraction", products},
          {"read_fraction", read_share},
-         {"peak_rss_bytes", peak_rss_bytes()},
+         {"peak_rss_bytes", peak_memory()},
          {"phases", phases}});
     if (o.json) {
         fmt::print("{}\n", json.dump(2));

@@ -33,7 +33,7 @@ void fill(CachedTeacher& teacher, Backend& backend, BatchShape shape) {
     backend.zero(ids);
     std::vector<std::int64_t> windows(static_cast<std::size_t>(first));
     std::iota(windows.begin(), windows.end(), 0);
-    teacher.run(ids, {first, shape.T}, windows);
+    teacher.run(ids, {first, shape.T}, windows, {});
     cache.publish();
     for (std::int64_t w = first; w < bench_windows; ++w) {
         for (std::size_t f = 0; f < cache.layout().fields.size(); ++f) {

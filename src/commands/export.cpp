@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "commands/export.hpp"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "commands/model_tokenizer.hpp"
@@ -22,7 +23,11 @@ namespace fs = std::filesystem;
 constexpr double tolerance = 1e-4;  // of logits, relative to the largest
 constexpr const char* loader = "modeling_lrd";
 
-/// A folder may be replaced if it is an export: nothing else has a config.json but no run.toml.
+/// All that an export consists of; a folder with anything else in it is never replaced.
+constexpr const char* exported[] = {
+    "config.json", "generation_config.json",  "model.safetensors", "vocab.json",
+    "merges.txt",  "special_tokens_map.json", "modeling_lrd.py",   "tokenizer_config.json"};
+
 void check_folder(const std::string& out, bool overwrite) {
     if (!fs::exists(out)) {
         return;
@@ -30,19 +35,19 @@ void check_folder(const std::string& out, bool overwrite) {
     if (!fs::is_directory(out)) {
         fail(ExitCode::busy, "--out {}: there is a file of this name; choose another folder", out);
     }
-    if (fs::is_empty(out)) {
-        return;
+    for (const auto& entry : fs::directory_iterator(out)) {
+        const std::string name = entry.path().filename().string();
+        if (std::find(std::begin(exported), std::end(exported), name) == std::end(exported)) {
+            fail(
+                ExitCode::busy,
+                "--out {}: the folder holds {}, which is no part of an export; choose a new folder",
+                out, name);
+        }
     }
-    if (!hf::is_model(out) || fs::exists(out + "/run.toml")) {
+    if (!fs::is_empty(out) && !overwrite) {
         fail(ExitCode::busy,
-             "--out {}: the folder holds something else than an exported model; "
-             "choose a new folder",
-             out);
-    }
-    if (!overwrite) {
-        fail(ExitCode::busy,
-             "--out {}: the folder holds a model already; choose another, or "
-             "replace it with --overwrite",
+             "--out {}: the folder holds a model already; choose another, or replace it with "
+             "--overwrite",
              out);
     }
 }
@@ -127,12 +132,12 @@ int export_model(const ExportOptions& options) {
     const std::int64_t parameters = weights.trained().count();
     double difference = 0.0;
     if (h5) {
-        publish_tokenizer(tokenizer, options.out);
         publish_file(options.out, [&](const std::string& temporary) {
             save_model(temporary, weights, code_version());
             other.reset();  // the model and what was written are in memory, never a third
             difference = check_written(temporary, *model.weights);
         });
+        publish_tokenizer(tokenizer, options.out);
     } else {
         HiddenFolder folder(options.out);
         write_folder(folder.path(), weights, tokenizer);

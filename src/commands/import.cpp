@@ -23,10 +23,10 @@ int import_model(const ImportOptions& options) {
     const ModelTokenizer tokenizer = find_tokenizer(at);
     const std::unique_ptr<Backend> backend = make_backend("cpu");
     const LoadedModel model = load_model(*backend, at);
-    publish_tokenizer(tokenizer, options.out);
     publish_file(options.out, [&](const std::string& temporary) {
         save_model(temporary, *model.weights, code_version());
     });
+    publish_tokenizer(tokenizer, options.out);
     log::info("{} → {}: {} parameters{}", options.from, options.out,
               model.weights->trained().count(),
               tokenizer.folder.empty() ? "; no vocab.json and merges.txt, so no tokenizer"

@@ -38,6 +38,7 @@ PlanTime measured(Config config, const Budget& budget, const std::string& device
                   Communicator& world) {
     constexpr int steps = 3;
     config.train.global_batch = config.train.micro_batch * world.size();
+    config.teacher.cache = "none";  // the first epoch, in which nothing is cached yet
     const std::unique_ptr<Backend> backend = make_backend(device);
     const std::unique_ptr<Run> run = Run::blank(config, *backend, world);
     Trainer& trainer = run->trainer();

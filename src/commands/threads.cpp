@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <thread>
 
+#include "linalg/threads.hpp"
+
 namespace lrd {
 
 std::int64_t set_threads(std::int64_t asked, const Communicator& world) {
@@ -24,6 +26,7 @@ std::int64_t set_threads(std::int64_t asked, const Communicator& world) {
         asked > 0 ? asked : std::max<std::int64_t>(1, std::min(mine, fair));
     omp_set_num_threads(static_cast<int>(threads));
     omp_set_dynamic(0);
+    set_linalg_threads(static_cast<int>(threads));
     return threads;
 }
 

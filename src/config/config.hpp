@@ -15,7 +15,7 @@ struct RunSettings {
     std::int64_t seed = 1;
     std::string device = "auto";     // auto | cpu
     std::string precision = "auto";  // auto | fp32
-    std::int64_t threads = 0;        // per rank; 0 = cores / ranks of this node
+    std::int64_t threads = 0;        // per rank; 0 = cores / ranks of this node, 1 if reproducible
     std::string max_time;            // "" = none; "90", "1:30:00", "2h", …
     bool reproducible = false;       // same bits on 1, 2, 4, … ranks
 };

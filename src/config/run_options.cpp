@@ -63,7 +63,8 @@ std::vector<Option> run_options(Config& c) {
                     {.allowed = {"auto", "cpu"}})),
         option("run", "precision", c.run.precision, "of products and activations",
                {.allowed = {"auto", "fp32"}}),
-        open(option("run", "threads", c.run.threads, "per rank; 0 = cores of the node / its ranks",
+        open(option("run", "threads", c.run.threads,
+                    "per rank; 0 = cores of the node / its ranks, 1 if reproducible",
                     {.min = 0, .max = 1024})),
         open(option("run", "max_time", c.run.max_time,
                     "stop with a checkpoint before: 90, 15m, 2h, 1:30:00")),
@@ -74,7 +75,7 @@ std::vector<Option> run_options(Config& c) {
         option("data", "split", c.data.split, "split to train on"),
         option("data", "context", c.data.context, "T, tokens of a window", positive),
         option("data", "limit_tokens", c.data.limit_tokens,
-               "use only the first tokens of the split; 0 = all", not_negative),
+               "use only its first documents, of at most so many tokens; 0 = all", not_negative),
         option("data", "eval", c.data.eval,
                "splits to evaluate on, DIR:split; [] = val of data.tokens, if there"),
         option("data", "document_mask", c.data.document_mask,
@@ -172,6 +173,13 @@ std::string to_toml(const Config& config) {
     return text;
 }
 
+namespace {
+/// Free to change but for run.reproducible: they decide in which order numbers are added.
+bool decides_bits(const std::string& name) {
+    return name == "train.micro_batch" || name == "run.threads" || name == "run.device";
+}
+}  // namespace
+
 std::vector<std::string> differences(const Config& before, const Config& now) {
     Config a = before;
     Config b = now;
@@ -179,7 +187,9 @@ std::vector<std::string> differences(const Config& before, const Config& now) {
     const auto compare = [&](const std::vector<Option>& x, const std::vector<Option>& y,
                              const std::string& of) {
         for (std::size_t i = 0; i < x.size(); ++i) {
-            if (!x[i].free_on_resume && x[i].get() != y[i].get()) {
+            const bool free =
+                x[i].free_on_resume && !(before.run.reproducible && decides_bits(x[i].name()));
+            if (!free && x[i].get() != y[i].get()) {
                 found.push_back(of + x[i].name() + ": " + toml_text(x[i].get()) + " → " +
                                 toml_text(y[i].get()));
             }

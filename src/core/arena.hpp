@@ -22,6 +22,8 @@ public:
     /// memory that the host can address answers; the calls nest.
     virtual void begin_host_access(const View& view) = 0;
     virtual void end_host_access(const View& view) noexcept = 0;
+    /// True if this is the host's own memory, open at all times: then processes can share it.
+    virtual bool is_host() const { return false; }
 };
 
 /// Keeps `view` open to the host for its lifetime.

@@ -109,17 +109,23 @@ void Corpus::look() {
     }
 }
 
-void Corpus::scan() {
+std::vector<Corpus::Part> Corpus::parts_of_sources() const {
     std::vector<Part> parts;
-    std::vector<std::int64_t> sizes;
     for (std::size_t i = 0; i < sources_.size(); ++i) {
         const FileFacts& facts = sources_[i].facts;
-        const std::int64_t step =
-            facts.rule == DocumentRule::file ? std::max<std::int64_t>(facts.size, 1) : part_bytes;
+        const std::int64_t step = facts.rule == DocumentRule::file ? facts.size : part_bytes;
         for (std::int64_t at = 0; at < facts.size; at += step) {
             parts.push_back({static_cast<std::int64_t>(i), at, std::min(at + step, facts.size)});
-            sizes.push_back(parts.back().end - at);
         }
+    }
+    return parts;
+}
+
+void Corpus::scan() {
+    const std::vector<Part> parts = parts_of_sources();
+    std::vector<std::int64_t> sizes;
+    for (const Part& part : parts) {
+        sizes.push_back(part.end - part.begin);
     }
     struct Worker {
         DocumentReader lines, text;  // two windows: one runs ahead

@@ -55,6 +55,7 @@ private:
     struct Part;
     std::string expanded_path(std::size_t source) const;
     void look_at_source(std::size_t source);
+    std::vector<Part> parts_of_sources() const;
     std::vector<std::int64_t> shard_sizes() const;
     void merge_pieces(std::vector<std::unique_ptr<BpeTrainer>>& trainers);
     Shard encode_shard(std::size_t i, Encoder& encoder, DocumentReader& reader,

@@ -192,7 +192,13 @@ void TokenFiles::open_shard(const std::string& path, std::int64_t index, bool al
     totals_.bytes += file.attribute_int("/", names::bytes);
     totals_.words += file.attribute_int("/", names::words);
     totals_.documents += n_documents;
-    shards_.push_back({std::move(file), totals_.tokens, n_tokens, narrow});
+    const h5::Shape chunk = file.info(names::tokens).chunk;
+    const std::int64_t block = chunk.empty() ? 32768 : static_cast<std::int64_t>(chunk[0]);
+    const std::int64_t first_block =
+        shards_.empty()
+            ? 0
+            : shards_.back().first_block + shards_.back().tokens / shards_.back().block + 1;
+    shards_.push_back({std::move(file), totals_.tokens, n_tokens, narrow, block, first_block});
     totals_.tokens += n_tokens;
     ++totals_.shards;
 }
@@ -216,23 +222,48 @@ void TokenFiles::read(std::int64_t first, std::span<std::int32_t> out) const {
 
 void TokenFiles::read_part(const Shard& shard, std::int64_t begin,
                            std::span<std::int32_t> out) const {
-    const auto row = static_cast<std::uint64_t>(begin);
-    if (shard.narrow) {
-        if (narrow_.size() < out.size()) {
-            narrow_.resize(out.size());
-        }
-        const std::span<std::uint16_t> part(narrow_.data(), out.size());
-        shard.file.read_rows<std::uint16_t>(names::tokens, row, out.size(), part);
-        std::copy(part.begin(), part.end(), out.begin());
-    } else {
-        shard.file.read_rows<std::int32_t>(names::tokens, row, out.size(), out);
+    const auto end = begin + static_cast<std::int64_t>(out.size());
+    for (std::int64_t at = begin; at < end;) {
+        const std::int64_t first = at / shard.block * shard.block;
+        const std::int64_t size = std::min(shard.block, shard.tokens - first);
+        const auto block =
+            blocks_.get(shard.first_block + at / shard.block, size,
+                        [&](std::span<std::int32_t> to) { read_block(shard, first, to); });
+        const std::int64_t stop = std::min(end, first + size);
+        std::copy(block.begin() + (at - first), block.begin() + (stop - first),
+                  out.begin() + (at - begin));
+        at = stop;
     }
     for (std::size_t i = 0; i < out.size(); ++i) {
         if (out[i] < 0 || out[i] >= vocabulary()) {
             fail(ExitCode::bad_data, "{}: {}: expected ids in [0, {}), found {} at {}; {}",
-                 shard.file.path(), names::tokens, vocabulary(), out[i], row + i, remedy);
+                 shard.file.path(), names::tokens, vocabulary(), out[i],
+                 begin + static_cast<std::int64_t>(i), remedy);
         }
     }
+}
+
+void TokenFiles::read_block(const Shard& shard, std::int64_t begin,
+                            std::span<std::int32_t> out) const {
+    const auto row = static_cast<std::uint64_t>(begin);
+    if (!shard.narrow) {
+        shard.file.read_rows<std::int32_t>(names::tokens, row, out.size(), out);
+        return;
+    }
+    narrow_.resize(out.size());
+    shard.file.read_rows<std::uint16_t>(names::tokens, row, out.size(), std::span(narrow_));
+    std::copy(narrow_.begin(), narrow_.end(), out.begin());
+}
+
+std::vector<std::int64_t> TokenFiles::document_offsets() const {
+    std::vector<std::int64_t> all{0};
+    for (const Shard& shard : shards_) {
+        const auto offsets = shard.file.read<std::int64_t>(names::doc_offsets);
+        for (std::size_t i = 1; i < offsets.size(); ++i) {
+            all.push_back(shard.first_token + offsets[i]);
+        }
+    }
+    return all;
 }
 
 const DocumentTable& TokenFiles::documents() const {
@@ -243,12 +274,8 @@ const DocumentTable& TokenFiles::documents() const {
     const auto append = [](std::vector<std::int64_t>& to, const std::vector<std::int64_t>& from) {
         to.insert(to.end(), from.begin(), from.end());
     };
-    table.offsets.push_back(0);
+    table.offsets = document_offsets();
     for (const Shard& shard : shards_) {
-        auto offsets = shard.file.read<std::int64_t>(names::doc_offsets);
-        for (std::size_t i = 1; i < offsets.size(); ++i) {
-            table.offsets.push_back(shard.first_token + offsets[i]);
-        }
         append(table.bytes, shard.file.read<std::int64_t>(names::doc_bytes));
         append(table.words, shard.file.read<std::int64_t>(names::doc_words));
     }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "data/block_cache.hpp"
 #include "data/shard_format.hpp"
 #include "io/hdf5.hpp"
 
@@ -37,9 +38,13 @@ public:
     const std::string& digest() const { return digest_; }
 
     /// Tokens [first, first + out.size()) of the split; Error(bad_data) for an id outside [0, V).
-    /// One thread at a time.
+    /// One thread at a time. Whole blocks (64 KiB in the file) are read and the last 4 Mi tokens of
+    /// them stay in memory, so a window costs at most two blocks and no split is held whole.
     void read(std::int64_t first, std::span<std::int32_t> out) const;
-    const DocumentTable& documents() const;  ///< read when first asked for
+    const DocumentTable& documents() const;              ///< read when first asked for
+    std::vector<std::int64_t> document_offsets() const;  ///< of the table, not kept
+
+    std::int64_t blocks_read() const { return blocks_.reads(); }
 
     static std::vector<std::string> splits_in(const std::string& dir);  ///< sorted
 
@@ -48,9 +53,12 @@ private:
         h5::File file;
         std::int64_t first_token, tokens;
         bool narrow;  // u16
+        std::int64_t block,
+            first_block;  // tokens that the file keeps together; number of its first
     };
     void open_shard(const std::string& file, std::int64_t index, bool alone);
     void read_part(const Shard& shard, std::int64_t begin, std::span<std::int32_t> out) const;
+    void read_block(const Shard& shard, std::int64_t begin, std::span<std::int32_t> out) const;
 
     std::string path_;
     ShardHeader header_;
@@ -58,6 +66,7 @@ private:
     std::string digest_;
     std::vector<Shard> shards_;
     mutable std::vector<std::uint16_t> narrow_;  // reused
+    mutable BlockCache blocks_{std::int64_t{1} << 22};
     mutable std::optional<DocumentTable> documents_;
 };
 

@@ -155,25 +155,27 @@ void Backend::embed_backward(const View& d_table, const View& d_x, const View& i
 namespace {
 /// x: (B·T, C), positions: (T, C), whatever they are called.
 void check_positions(const Operands& check, const char* x_name, const View& x,
-                     const char* positions_name, const View& positions) {
+                     const char* positions_name, const View& positions, const View& starts) {
     check.has_dims(x_name, x, 2);
     check.has_dims(positions_name, positions, 2);
     check.has_shape(x_name, x, {x.rows(), positions.cols()});
     check.is_dense(positions_name, positions);
     check.require(positions.rows() > 0 && x.rows() % positions.rows() == 0,
                   "the rows are not whole sequences of the given positions");
+    check.is_starts(starts, x.rows());
 }
 }  // namespace
 
-void Backend::add_positions(const View& x, const View& positions) {
-    check_positions(Operands("add_positions"), "x", x, "positions", positions);
-    Call::run(*this, "add_positions", [&] { do_add_positions(x, positions); });
+void Backend::add_positions(const View& x, const View& positions, const View& starts) {
+    check_positions(Operands("add_positions"), "x", x, "positions", positions, starts);
+    Call::run(*this, "add_positions", [&] { do_add_positions(x, positions, starts); });
 }
 
-void Backend::add_positions_backward(const View& d_positions, const View& d_x) {
-    check_positions(Operands("add_positions_backward"), "d_x", d_x, "d_positions", d_positions);
+void Backend::add_positions_backward(const View& d_positions, const View& d_x, const View& starts) {
+    check_positions(Operands("add_positions_backward"), "d_x", d_x, "d_positions", d_positions,
+                    starts);
     Call::run(*this, "add_positions_backward",
-              [&] { do_add_positions_backward(d_positions, d_x); });
+              [&] { do_add_positions_backward(d_positions, d_x, starts); });
 }
 
 // ---- transformer
@@ -225,6 +227,7 @@ void check_attention(const Operands& check, const View& y, const View& lse, cons
     check.has_shape("lse", lse, {s.B, s.H, s.T});
     check.has_shape("qkv", qkv, {s.B * s.T, 3 * s.H * s.D});
     check_dropout(check, options.dropout);
+    check.is_starts(options.starts, s.B * s.T);
 }
 }  // namespace
 

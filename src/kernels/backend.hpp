@@ -6,6 +6,8 @@
 //  - outputs come first; `+=` in a comment means that the call accumulates into the output;
 //  - dtypes and shapes are checked once, here (backend.cpp), against one table; a device's do_x
 //    sees arguments that are known to be right;
+//  - `starts` (N) i32, where it is given: the position at which row i's document begins, in the
+//    sequence of T rows that holds i; 0 ≤ starts[i] ≤ i mod T. None: every sequence is one document;
 //  - no call allocates device memory or waits for another; results depend on the arguments and the
 //    number of threads alone (same bits every time).
 #pragma once
@@ -49,6 +51,7 @@ struct Dropout {
 
 /// What not every attention has.
 struct AttentionOptions {
+    View starts = {};  // row i sees the keys [starts[i], i mod T] of its sequence
     Dropout dropout =
         {};  // of the probabilities: row = query, column = key's place in its sequence
 };
@@ -94,8 +97,8 @@ struct HeadLoss {
     View lse = {};      // (R) of the teacher at this τ
 };
 
-/// sum += Σ|s − t|² and d_s += scale·(s − t), over rows; with skip_first without position 0 of
-/// each sequence of T rows (theory.md E22).
+/// sum += Σ|s − t|² and d_s += scale·(s − t), over rows; with skip_first without the first row of
+/// each sequence of T rows, or of each document (theory.md E22).
 struct CloneLoss {
     View sum;       // (1) +=
     View d_s = {};  // (N, C) += ; none: value only
@@ -103,6 +106,7 @@ struct CloneLoss {
     std::int64_t T;
     bool skip_first = false;
     float scale = 0.0F;
+    View starts = {};
 };
 
 /// One step of AdamW (Loshchilov & Hutter 2019), for g = grad_scale·grad:
@@ -115,6 +119,8 @@ struct AdamWStep {
 class Backend : public Memory {
 public:
     virtual const char* name() const = 0;
+    /// Which code the device chose for this machine: with another the last bits differ.
+    virtual std::string instruction_set() const = 0;
 
     // ---- memory
     void zero(const View& x);
@@ -139,8 +145,10 @@ public:
     // ---- embedding
     void embed(const View& x, const View& table, const View& ids);  // (N,K) = (V,K)[ids (N) i32]
     void embed_backward(const View& d_table, const View& d_x, const View& ids);  // (V,K) +=
-    void add_positions(const View& x, const View& positions);  // x (B·T, C) += positions (T, C)
-    void add_positions_backward(const View& d_positions, const View& d_x);  // (T, C) +=
+    /// x (B·T, C) += positions (T, C)[position]; a document's first has position 0.
+    void add_positions(const View& x, const View& positions, const View& starts = {});
+    void add_positions_backward(const View& d_positions, const View& d_x,
+                                const View& starts = {});  // (T, C) +=
 
     // ---- transformer
     void layernorm(const LayerNorm& args);
@@ -174,7 +182,7 @@ public:
     void log_sum_exp(const View& lse, const View& z, float tau);  // (R) = log Σ e^(z/τ) of (R, V)
     /// column_sums (C) += Σ x, square_sum (1) += Σ x², over the rows that CloneLoss would take.
     void tap_moments(const View& column_sums, const View& square_sum, const View& x, std::int64_t T,
-                     bool skip_first);
+                     bool skip_first, const View& starts = {});
 
     // ---- reductions and optimisers
     void sum(const View& total, const View& x);          // (1) += Σ x
@@ -210,8 +218,9 @@ protected:
     virtual void do_dropout(const View& y, const View& x, const Dropout& dropout) = 0;
     virtual void do_embed(const View& x, const View& table, const View& ids) = 0;
     virtual void do_embed_backward(const View& d_table, const View& d_x, const View& ids) = 0;
-    virtual void do_add_positions(const View& x, const View& positions) = 0;
-    virtual void do_add_positions_backward(const View& d_positions, const View& d_x) = 0;
+    virtual void do_add_positions(const View& x, const View& positions, const View& starts) = 0;
+    virtual void do_add_positions_backward(const View& d_positions, const View& d_x,
+                                           const View& starts) = 0;
     virtual void do_layernorm(const LayerNorm& args) = 0;
     virtual void do_layernorm_backward(const LayerNormBackward& args) = 0;
     virtual void do_attention(const View& y, const View& lse, const View& qkv, AttentionShape shape,
@@ -230,7 +239,7 @@ protected:
     virtual void do_label_ranks(const View& ranks, const View& z, const View& labels) = 0;
     virtual void do_clone_loss(const CloneLoss& args) = 0;
     virtual void do_tap_moments(const View& column_sums, const View& square_sum, const View& x,
-                                std::int64_t T, bool skip_first) = 0;
+                                std::int64_t T, bool skip_first, const View& starts) = 0;
     virtual void do_sum(const View& total, const View& x) = 0;
     virtual void do_sum_squares(const View& total, const View& x) = 0;
     virtual void do_adamw(const View& p, const View& grad, const View& m, const View& v,

@@ -84,19 +84,21 @@ void Backend::clone_loss(const CloneLoss& args) {
     }
     check.require(args.T > 0 && args.s.rows() % args.T == 0,
                   "the rows are not whole sequences of T");
+    check.is_starts(args.starts, args.s.rows());
     Call::run(*this, "clone_loss", [&] { do_clone_loss(args); });
 }
 
 void Backend::tap_moments(const View& column_sums, const View& square_sum, const View& x,
-                          std::int64_t T, bool skip_first) {
+                          std::int64_t T, bool skip_first, const View& starts) {
     const Operands check("tap_moments");
     check.has_dims("x", x, 2);
     check.is_dense("x", x);
     check.has_shape("column_sums", column_sums, {x.cols()});
     check.has_shape("square_sum", square_sum, {1});
     check.require(T > 0 && x.rows() % T == 0, "the rows are not whole sequences of T");
+    check.is_starts(starts, x.rows());
     Call::run(*this, "tap_moments",
-              [&] { do_tap_moments(column_sums, square_sum, x, T, skip_first); });
+              [&] { do_tap_moments(column_sums, square_sum, x, T, skip_first, starts); });
 }
 
 // ---- reductions and optimisers

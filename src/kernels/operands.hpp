@@ -26,6 +26,12 @@ public:
     void is_dense(const char* argument, const View& x) const;
     /// `x` is a dense i32 vector of n entries.
     void is_index(const char* argument, const View& x, std::int64_t n) const;
+    /// No starts at all, or one for each of n rows.
+    void is_starts(const View& starts, std::int64_t n) const {
+        if (starts) {
+            is_index("starts", starts, n);
+        }
+    }
     /// `x` is a dense i32 matrix of this shape.
     void is_index(const char* argument, const View& x, std::int64_t rows, std::int64_t cols) const;
     /// `x` is a matrix of this shape, one of whose strides is 1: itself or a transpose.

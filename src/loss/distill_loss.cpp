@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "loss/distill_loss.hpp"
 
+#include <algorithm>
 #include <limits>
 
 #include "core/check.hpp"
@@ -37,9 +38,10 @@ bool DistillLoss::needs_tap_variance() const {
 
 void DistillLoss::set_tap_variance(std::vector<double> trace) { tap_variance_ = std::move(trace); }
 
-void DistillLoss::begin(std::int64_t rows, std::int64_t sequences) {
-    rows_ = rows;
-    clone_rows_ = settings_.clone_skip_first ? rows - sequences : rows;
+// Of none the mean is 0: a batch of documents of one token scores nothing.
+void DistillLoss::begin(std::int64_t rows, std::int64_t firsts, std::int64_t targets) {
+    targets_ = std::max<std::int64_t>(1, targets);
+    clone_rows_ = std::max<std::int64_t>(1, settings_.clone_skip_first ? rows - firsts : rows);
     backend_.zero(sums_);
 }
 
@@ -74,7 +76,8 @@ CloneLoss DistillLoss::clone_call(std::size_t tap) const {
             .s = student_.tap(layer_of(tap), tap_of(tap)),
             .t = teacher_->tap(layer_of(tap), tap_of(tap)),
             .T = student_.batch().T,
-            .skip_first = settings_.clone_skip_first};
+            .skip_first = settings_.clone_skip_first,
+            .starts = student_.starts()};
 }
 
 void DistillLoss::add_clone_value() {
@@ -105,11 +108,9 @@ void DistillLoss::add(std::int64_t layer, Tap tap, const View& d_value, const Vi
     backend_.clone_loss(call);
 }
 
-void DistillLoss::download_sums() { backend_.download(sums_host_.data(), sums_); }
-
 LossTerms DistillLoss::terms(const double* sums) const {
     constexpr double none = std::numeric_limits<double>::quiet_NaN();
-    const auto rows = static_cast<double>(rows_);
+    const auto rows = static_cast<double>(targets_);
     LossTerms t{0.0, none, sums[1] / rows, none, {}};
     t.loss = settings_.lm * t.lm;
     if (settings_.kd != 0.0) {

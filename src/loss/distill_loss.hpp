@@ -34,8 +34,11 @@ public:
 
     const Arena& arena() const { return arena_; }
 
-    /// Sums to 0; what follows has `rows` rows in `sequences` sequences, over all ranks.
-    void begin(std::int64_t rows, std::int64_t sequences);
+    /// Sums to 0; what follows has `rows` rows over all ranks, of which `firsts` are the first of a
+    /// sequence or document and `targets` are scored.
+    void begin(std::int64_t rows, std::int64_t firsts, std::int64_t targets);
+    /// … one document to a sequence and every row scored.
+    void begin(std::int64_t rows, std::int64_t sequences) { begin(rows, sequences, rows); }
     HeadTerm head_term();
     /// Adds the clone term's value without a gradient (evaluation).
     void add_clone_value();
@@ -45,7 +48,8 @@ public:
 
     /// This rank's sums: kd, lm, then a squared distance per tap; valid after synchronize().
     std::size_t sum_count() const { return sums_host_.size(); }
-    void download_sums();
+    void download_sums() { download_sums(sums_host_.data()); }
+    void download_sums(float* to) { backend_.download(to, sums_); }
     const std::vector<float>& sums() const { return sums_host_; }
     /// The terms from sums over all ranks.
     LossTerms terms(const double* sums) const;
@@ -60,7 +64,7 @@ private:
     Teacher* teacher_;
     LossSettings settings_;
     Backend& backend_;
-    std::int64_t rows_ = 0, clone_rows_ = 0;  // clone_rows_: without first positions if skipped
+    std::int64_t targets_ = 1, clone_rows_ = 1;  // what the means are over
     std::vector<double> tap_variance_;
     Arena arena_;
     View kd_rows_, lm_rows_;  // (N)

@@ -29,8 +29,10 @@ public:
     const Gpt2Config& config() const { return weights().config(); }
 
     /// Makes ids (B·T) i32, on the device, the batch at hand. windows (B): which window of the
-    /// training data each sequence is; none, if they are not windows of these.
-    virtual void run(const View& ids, BatchShape batch, std::span<const std::int64_t> windows) = 0;
+    /// training data each sequence is; none, if they are not windows of these. starts (B·T) i32:
+    /// where documents begin (backend.hpp), or none.
+    virtual void run(const View& ids, BatchShape batch, std::span<const std::int64_t> windows,
+                     const View& starts) = 0;
 
     // ---- of the batch at hand
     /// Clone targets that students compare with; the others are in no loss.
@@ -52,8 +54,9 @@ public:
 
     Gpt2& model() const { return model_; }
     const Weights& weights() const override { return model_.weights(); }
-    void run(const View& ids, BatchShape batch, std::span<const std::int64_t>) override {
-        model_.forward(ids, batch);
+    void run(const View& ids, BatchShape batch, std::span<const std::int64_t>,
+             const View& starts) override {
+        model_.forward(ids, batch, {.starts = starts});
     }
     bool has_tap(std::int64_t layer, Tap tap) const override;
     View tap(std::int64_t layer, Tap tap) const override { return model_.tap(layer, tap); }

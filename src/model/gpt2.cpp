@@ -82,7 +82,7 @@ void Gpt2::add_positions(const View& x) {
     if (options_.step != nullptr) {
         options_.step->add_positions(x);
     } else {
-        backend_.add_positions(x, weights_.positions().slice(0, batch_.T));
+        backend_.add_positions(x, weights_.positions().slice(0, batch_.T), starts());
     }
 }
 
@@ -95,7 +95,8 @@ void Gpt2::attend(std::int64_t l, const BlockActivations& b) {
     }
 }
 
-void Gpt2::backward(const View& ids, TapGradient* taps) {
+void Gpt2::backward(const View& ids, TapGradient* taps,
+                    const std::function<void(std::int64_t)>& layer_done) {
     const View d_h = rows(memory_.d_h);
     backend_.zero(d_h);
     backend_.layernorm_backward({.d_h = d_h,
@@ -108,9 +109,12 @@ void Gpt2::backward(const View& ids, TapGradient* taps) {
                                  .gamma = weights_.ln_f().gamma});
     for (std::int64_t l = config().L - 1; l >= 0; --l) {
         block_backward(l, taps);
+        if (layer_done) {
+            layer_done(l);
+        }
     }
     drop(d_h, 0, DropoutPlace::embedding);
-    backend_.add_positions_backward(weights_.d_positions().slice(0, batch_.T), d_h);
+    backend_.add_positions_backward(weights_.d_positions().slice(0, batch_.T), d_h, starts());
     const View& e = memory_.kept_embed;
     weights_.embedding().backward(backend_, d_h, ids, rows(e), d_kept_like(rows(e)));
 }
@@ -218,7 +222,7 @@ AttentionShape Gpt2::attention_shape() const {
 }
 
 AttentionOptions Gpt2::attention_options(std::int64_t layer) const {
-    return {.dropout = options_.dropout.at(layer, DropoutPlace::probabilities)};
+    return {.starts = starts(), .dropout = options_.dropout.at(layer, DropoutPlace::probabilities)};
 }
 
 }  // namespace lrd

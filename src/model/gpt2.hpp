@@ -3,6 +3,8 @@
 // lists of calls; activations.hpp says what is kept between them.
 #pragma once
 
+#include <functional>
+
 #include "model/activations.hpp"
 #include "model/dropout.hpp"
 #include "model/weights.hpp"
@@ -30,6 +32,7 @@ public:
 
 /// What not every forward pass has.
 struct ForwardOptions {
+    View starts = {};               // (N) i32, where documents begin (backend.hpp); none: no mask
     ModelDropout dropout = {};      // in training alone
     AttentionStep* step = nullptr;  // in inference alone
 };
@@ -47,10 +50,13 @@ public:
 
     /// ids: (B·T) i32, on the device.
     void forward(const View& ids, BatchShape batch, const ForwardOptions& options = {});
-    /// Needs d_hidden() of every row; gradients of the materialised tensors +=.
-    void backward(const View& ids, TapGradient* taps);
+    /// Needs d_hidden() of every row; gradients of the materialised tensors +=. `layer_done` hears
+    /// of each layer, from the last to the first, when the gradients of its linears are complete.
+    void backward(const View& ids, TapGradient* taps,
+                  const std::function<void(std::int64_t)>& layer_done = {});
 
     BatchShape batch() const { return batch_; }
+    const View& starts() const { return options_.starts; }    // of the batch
     View hidden() const { return rows(memory_.hidden); }      // (N, C) after ln_f
     View d_hidden() const { return rows(memory_.d_hidden); }  // (N, C)
     View tap(std::int64_t layer, Tap tap) const;              // (N, C)

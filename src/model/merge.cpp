@@ -22,22 +22,26 @@ bool is_dense(const Architecture& a) {
 }
 
 std::unique_ptr<Weights> merged(const Weights& weights, const std::string& name) {
+    auto dense = std::make_unique<Weights>(weights.backend(), name,
+                                           dense_architecture(weights.config()), Use::inference);
+    merge(weights, *dense);
+    return dense;
+}
+
+void merge(const Weights& weights, Weights& dense) {
     Backend& backend = weights.backend();
-    auto dense = std::make_unique<Weights>(backend, name, dense_architecture(weights.config()),
-                                           Use::inference);
-    for (const Parameter& p : dense->trained().all()) {
+    for (const Parameter& p : dense.trained().all()) {
         if (weights.trained().has(p.name)) {
-            backend.copy(dense->parameters().view(p), weights.parameters()(p.name));
+            backend.copy(dense.parameters().view(p), weights.parameters()(p.name));
         }
     }
-    weights.embedding().merge(backend, dense->parameters());
+    weights.embedding().merge(backend, dense.parameters());
     for (std::int64_t l = 0; l < weights.config().L; ++l) {
         for (int i = 0; i < linears_per_layer; ++i) {
             const Form& form = weights.form(l, static_cast<Linear>(i));
-            form.merge(backend, dense->parameters()(form.shape().name + ".weight"));
+            form.merge(backend, dense.parameters()(form.shape().name + ".weight"));
         }
     }
-    return dense;
 }
 
 std::unique_ptr<Weights> with_plain_factors(const Weights& weights, const std::string& name) {

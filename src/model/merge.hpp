@@ -15,6 +15,8 @@ bool is_dense(const Architecture& architecture);
 /// The same model with every linear and the embedding as one matrix (lifted → factored → dense):
 /// logits agree to rounding. `weights` must be materialised.
 std::unique_ptr<Weights> merged(const Weights& weights, const std::string& name);
+/// Into weights of dense_architecture().
+void merge(const Weights& weights, Weights& dense);
 
 /// The same model without lifted linears, so that no teacher is needed (lifted → factored).
 std::unique_ptr<Weights> with_plain_factors(const Weights& weights, const std::string& name);

@@ -59,11 +59,11 @@ Architecture low_rank_architecture(const Gpt2Config& config, const std::string& 
 }
 
 Weights::Weights(Backend& backend, const std::string& name, Architecture architecture, Use use,
-                 const Weights* teacher)
+                 const Weights* teacher, Memory* memory)
     : backend_(backend),
       architecture_(std::move(architecture)),
       use_(use),
-      arena_(backend, name + " weights"),
+      arena_(memory != nullptr ? *memory : backend, name + " weights"),
       embedding_(architecture_.config, architecture_.embedding_rank) {
     const std::vector<LinearShape> shapes = linear_shapes(config());
     LRD_CHECK(architecture_.linears.size() == shapes.size(), "{} forms for {} linears",

@@ -33,9 +33,10 @@ enum class Use { inference, training };
 class Weights {
 public:
     /// `teacher` is needed by lifted forms and must outlive this. Content is undefined until it
-    /// is initialised (initialise.hpp) or loaded (model_file.hpp).
+    /// is initialised (initialise.hpp) or loaded (model_file.hpp). Tensors stand in `memory`, the
+    /// backend's own if it is null.
     Weights(Backend& backend, const std::string& name, Architecture architecture, Use use,
-            const Weights* teacher = nullptr);
+            const Weights* teacher = nullptr, Memory* memory = nullptr);
     Weights(const Weights&) = delete;
     Weights& operator=(const Weights&) = delete;
 
@@ -57,9 +58,9 @@ public:
     const Norm& ln_f() const { return norms_.back(); }
 
     const ParameterTable& trained() const { return trained_table_; }
-    const Tensors& parameters() const { return parameters_; }       ///< trained tensors
-    const Tensors& gradients() const { return d_trained_; }         ///< of these, after pull_back
-    const View& to_reduce() const { return d_materialised_.flat; }  ///< after backward
+    const Tensors& parameters() const { return parameters_; }     ///< trained tensors
+    const Tensors& gradients() const { return d_trained_; }       ///< of these, after pull_back
+    const Tensors& to_reduce() const { return d_materialised_; }  ///< after backward
 
     void materialise();     ///< once per step, before the first forward
     void zero_gradients();  ///< of the materialised tensors

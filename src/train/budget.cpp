@@ -218,7 +218,13 @@ Budget Run::budget() const {
         add_student(b, *student, rows);
     }
     add_region(b, trainer_->head().arena());
+    if (const GradientTree* tree = trainer_->tree()) {
+        add_region(b, tree->arena());
+    }
     add_region(b, trainer_->arena());
+    if (const GradientTree* tree = trainer_->tree()) {
+        add_region(b, tree->arena());
+    }
     for (const auto& validation : validations_) {
         add_region(b, validation->arena());
         b.evaluation_targets += validation->targets();

@@ -66,17 +66,18 @@ void CachedTeacher::make_field(std::size_t i, std::int64_t rows,
     }
 }
 
-void CachedTeacher::run(const View& ids, BatchShape batch, std::span<const std::int64_t> windows) {
+void CachedTeacher::run(const View& ids, BatchShape batch, std::span<const std::int64_t> windows,
+                        const View& starts) {
     batch_ = batch;
     cached_ = !windows.empty();
     if (!cached_) {
-        online_.run(ids, batch, {});
+        online_.run(ids, batch, {}, starts);
         return;
     }
     LRD_CHECK(batch.T == cache_->layout().T && static_cast<std::int64_t>(windows.size()) == batch.B,
               "{} windows for {} × {}", windows.size(), batch.B, batch.T);
     cache_->heartbeat();
-    const bool computed = compute(ids, windows);
+    const bool computed = compute(ids, windows, starts);
     for (std::size_t field = 0; field < fields_.size(); ++field) {
         if (computed) {
             keep(field, windows);
@@ -95,14 +96,15 @@ void CachedTeacher::run(const View& ids, BatchShape batch, std::span<const std::
 }
 
 /// Runs the model if a window is missing.
-bool CachedTeacher::compute(const View& ids, std::span<const std::int64_t> windows) {
+bool CachedTeacher::compute(const View& ids, std::span<const std::int64_t> windows,
+                            const View& starts) {
     bool any = false;
     for (std::size_t b = 0; b < windows.size(); ++b) {
         missing_[b] = !cache_->has(windows[b]);
         any = any || missing_[b];
     }
     if (any) {
-        online_.run(ids, batch_, {});
+        online_.run(ids, batch_, {}, starts);
         if (top_k_) {
             choose_top_k();
         }

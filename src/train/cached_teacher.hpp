@@ -24,7 +24,8 @@ public:
     const Weights& weights() const override { return online_.weights(); }
     /// Windows that are not in the cache are computed, and written to it. Without windows: the
     /// model itself.
-    void run(const View& ids, BatchShape batch, std::span<const std::int64_t> windows) override;
+    void run(const View& ids, BatchShape batch, std::span<const std::int64_t> windows,
+             const View& starts) override;
     bool has_tap(std::int64_t layer, Tap tap) const override { return online_.has_tap(layer, tap); }
     View tap(std::int64_t layer, Tap tap) const override;
     void logits(const View& z, std::int64_t begin, std::int64_t end) override;
@@ -49,7 +50,7 @@ private:
         View values;        // (N, width) what students see
     };
     void make_field(std::size_t i, std::int64_t rows, std::span<const std::int64_t> clone_layers);
-    bool compute(const View& ids, std::span<const std::int64_t> windows);
+    bool compute(const View& ids, std::span<const std::int64_t> windows, const View& starts);
     void choose_top_k();
     View source_of(std::size_t field) const;
     void keep(std::size_t field, std::span<const std::int64_t> windows);

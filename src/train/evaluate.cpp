@@ -131,7 +131,7 @@ void Evaluator::score(const EvalBatch& batch) {
     backend_.upload(part(labels_), batch.labels.data());
     const bool compared = teacher_.has_value();
     if (compared) {
-        teacher_->run(part(ids_), shape, {});
+        teacher_->run(part(ids_), shape, {}, {});
     }
     model_.forward(part(ids_), shape);
     const HeadTerm term{.model = &model_,
@@ -189,12 +189,13 @@ EvalSums Evaluator::sum_window(const EvalBatch& batch, std::int64_t b) const {
 
 Validation::Validation(Communicator& world, HeadPass& head, Teacher* teacher, Students& students,
                        EvalWindows windows, BatchShape capacity)
-    : world_(world),
-      backend_(students.front()->weights.backend()),
+    : backend_(students.front()->weights.backend()),
       head_(head),
       teacher_(teacher),
       students_(students),
       windows_(std::move(windows)),
+      mine_(share_of(windows_.batches(), world.rank(), world.size())),
+      sums_(world, mine_, windows_.batches(), count_sums(students)),
       arena_(backend_, "validation") {
     ids_ = arena_.region("ids", DType::i32, {capacity.rows()});
     labels_ = arena_.region("labels", DType::i32, {capacity.rows()});
@@ -204,11 +205,9 @@ Validation::Validation(Communicator& world, HeadPass& head, Teacher* teacher, St
 const std::vector<LossTerms>& Validation::run() {
     for (const auto& student : students_) {
         student->weights.materialise();
-        student->loss.begin(windows_.targets(), windows_.windows());
     }
-    const Share share = share_of(windows_.batches(), world_.rank(), world_.size());
     std::vector<HeadTerm> heads(students_.size());
-    for (std::int64_t i = share.first; i < share.last; ++i) {
+    for (std::int64_t i = mine_.first; i < mine_.last; ++i) {
         const EvalBatch batch = windows_.batch(i);
         const BatchShape shape{batch.B, batch.T};
         const View ids = ids_.slice(0, shape.rows());
@@ -216,25 +215,23 @@ const std::vector<LossTerms>& Validation::run() {
         backend_.upload(ids, batch.ids.data());
         backend_.upload(labels, batch.labels.data());
         if (teacher_ != nullptr) {
-            teacher_->run(ids, shape, {});  // no windows of the training data
+            teacher_->run(ids, shape, {}, {});  // no windows of the training data
         }
         for (std::size_t k = 0; k < students_.size(); ++k) {
             students_[k]->model.forward(ids, shape);
+            students_[k]->loss.begin(windows_.targets(), windows_.windows());
             students_[k]->loss.add_clone_value();
             heads[k] = students_[k]->loss.head_term();
         }
         head_.run(teacher_, heads, labels, 1.0F, false);
-    }
-    std::vector<double> sums;
-    for (const auto& student : students_) {
-        student->loss.download_sums();
+        float* sums = sums_.row(i);
+        for (const auto& student : students_) {
+            student->loss.download_sums(sums);
+            sums += student->loss.sum_count();
+        }
     }
     backend_.synchronize();
-    for (const auto& student : students_) {
-        sums.insert(sums.end(), student->loss.sums().begin(), student->loss.sums().end());
-    }
-    world_.all_reduce_sum(sums);
-    const double* at = sums.data();
+    const double* at = sums_.sum().data();
     for (std::size_t k = 0; k < students_.size(); ++k) {
         terms_[k] = students_[k]->loss.terms(at);
         at += students_[k]->loss.sum_count();

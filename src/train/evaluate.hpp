@@ -67,12 +67,13 @@ public:
     const std::vector<LossTerms>& run();  ///< materialises; one entry per student
 
 private:
-    Communicator& world_;
     Backend& backend_;
     HeadPass& head_;
     Teacher* teacher_;
     Students& students_;
     EvalWindows windows_;
+    Share mine_;       // of the batches
+    OrderedSum sums_;  // of each batch: all students' loss sums
     Arena arena_;
     View ids_, labels_;  // (N) i32
     std::vector<LossTerms> terms_;

@@ -26,7 +26,8 @@ struct Source {
             tokens = std::make_unique<TokenFiles>(config.data.tokens, config.data.split);
             // In the order of the windows; the run's own order is nothing to a cache.
             loader = std::make_unique<Loader>(
-                *tokens, LoaderSettings{config.data.context, false, 0, config.data.limit_tokens});
+                *tokens, LoaderSettings{config.data.context, false, 0, config.data.limit_tokens,
+                                        config.data.document_mask});
             weights = load_teacher(backend, config.teacher.model);
             check_teacher_reads(weights->config(), config.teacher.model, *tokens,
                                 config.data.context);
@@ -61,6 +62,7 @@ ExitCode fill_cache(const Config& given, Backend& backend, Communicator& world) 
     TeacherCache& cache = source.cached->cache();
     Arena arena(backend, "cache");
     const View ids = arena.region("ids", DType::i32, {source.shape().rows()});
+    const View starts = arena.region("starts", DType::i32, {source.shape().rows()});
     const Share share = share_of(source.loader->windows(), world.rank(), world.size());
     const std::int64_t B = source.shape().B;
     // Every rank takes the turns of the one with the most windows, so that all stop together.
@@ -79,7 +81,12 @@ ExitCode fill_cache(const Config& given, Backend& backend, Communicator& world) 
             const Batch batch = source.loader->sample(first, count);
             const BatchShape shape{count, batch.context};
             backend.upload(ids.slice(0, shape.rows()), batch.ids.data());
-            source.cached->run(ids.slice(0, shape.rows()), shape, batch.windows);
+            View begins;
+            if (!batch.starts.empty()) {
+                begins = starts.slice(0, shape.rows());
+                backend.upload(begins, batch.starts.data());
+            }
+            source.cached->run(ids.slice(0, shape.rows()), shape, batch.windows, begins);
         }
         progress.update(static_cast<double>(turn + 1));
         stop.note_step(log::now() - start);

@@ -27,6 +27,9 @@ void create_column(h5::File& file, const std::string& group, const Column& colum
     file.create_column(name, column.type, row, column.axes.empty() ? 512 : 64);
     file.set_attribute(name, "units", column.units);
     file.set_attribute(name, "long_name", column.long_name);
+    if (column.rank_dependent) {
+        file.set_attribute(name, "rank_dependent", std::int64_t{1});
+    }
     file.attach_scale(name, 0, step_of(group));
     for (unsigned i = 0; i < column.axes.size(); ++i) {
         const Axis& axis = column.axes[i];

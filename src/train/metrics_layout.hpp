@@ -24,6 +24,7 @@ struct Column {
     std::string long_name;          // for the axis of a plot
     h5::Type type = h5::Type::f64;  // or i64
     std::vector<Axis> axes = {};    // none: one number per row
+    bool rank_dependent = false;    // other ranks or machines, other numbers: no part of a digest
 };
 
 /// Columns of equal length along their own `step`. Tools that make a table of a whole group need

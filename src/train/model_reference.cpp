@@ -219,10 +219,29 @@ std::unique_ptr<Weights> blank_teacher(Backend& backend, const std::string& refe
         dense_architecture(locate_model(reference).architecture.config), Use::inference);
 }
 
-std::unique_ptr<Weights> load_teacher(Backend& backend, const std::string& reference) {
-    LoadedModel model = load_model(backend, reference);
-    return is_dense(model.weights->architecture()) ? std::move(model.weights)
-                                                   : merged(*model.weights, reference);
+std::unique_ptr<Weights> load_teacher(Backend& backend, const std::string& reference,
+                                      NodeMemory* memory) {
+    const ModelLocation at = locate_model(reference);
+    const bool dense = is_dense(at.architecture);
+    auto teacher = std::make_unique<Weights>(
+        backend, fs::path(at.name).filename().string(),
+        dense ? at.architecture : dense_architecture(at.architecture.config), Use::inference,
+        nullptr, memory);
+    const auto publish = [&] {
+        if (memory != nullptr) {
+            backend.synchronize();
+            memory->publish();
+        }
+    };
+    publish();  // from here on no rank clears what one of them writes
+    const bool writes = memory == nullptr || memory->writes();
+    if (writes && dense) {
+        load_weights(at, *teacher);
+    } else if (writes) {
+        merge(*load_model(backend, at).weights, *teacher);
+    }
+    publish();
+    return teacher;
 }
 
 }  // namespace lrd

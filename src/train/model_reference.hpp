@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "comm/node_memory.hpp"
 #include "data/token_files.hpp"
 #include "model/weights.hpp"
 
@@ -51,6 +52,8 @@ void check_teacher_reads(const Gpt2Config& teacher, const std::string& reference
 std::unique_ptr<Weights> blank_teacher(Backend& backend, const std::string& reference);
 
 /// A model as a teacher: merged to dense, whatever its forms are.
-std::unique_ptr<Weights> load_teacher(Backend& backend, const std::string& reference);
+/// With `memory` its tensors stand there: one rank of a node reads them, all ranks of the node call.
+std::unique_ptr<Weights> load_teacher(Backend& backend, const std::string& reference,
+                                      NodeMemory* memory = nullptr);
 
 }  // namespace lrd

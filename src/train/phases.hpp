@@ -11,9 +11,9 @@
 
 namespace lrd {
 
-enum class Phase : int { materialise, teacher, forward, losses, backward, reduce, update };
-constexpr std::array<const char*, 7> phase_names = {"materialise", "teacher", "forward", "losses",
-                                                    "backward",    "reduce",  "update"};
+enum class Phase : int { load, materialise, teacher, forward, losses, backward, reduce, update };
+constexpr std::array<const char*, 8> phase_names = {"load",   "materialise", "teacher", "forward",
+                                                    "losses", "backward",    "reduce",  "update"};
 
 class Phases {
 public:

@@ -81,8 +81,9 @@ void Run::after_step(const std::vector<StudentReport>& reports) {
                                            config_.train.global_batch / config_.train.micro_batch,
                                            capacity_of(config_).rows(), config_.data.context)
                                      .flops();
-            metrics_->train_row(step, tokens, flops * static_cast<double>(step), progress_.seconds,
-                                students_, reports);
+            metrics_->train_row(step, tokens, flops * static_cast<double>(step),
+                                {progress_.seconds, trainer_->take_comm_exposed()}, students_,
+                                reports);
         }
         for (std::size_t k = 0; k < students_.size(); ++k) {
             if (reports[k].skipped) {

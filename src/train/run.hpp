@@ -49,7 +49,9 @@ private:
     Run(const Config& config, const std::string& code_version, Backend& backend,
         Communicator& world, const RunDirectory* directory, bool blank);
     void open_data();
+    void check_teacher() const;
     void load_teacher();
+    void read_teacher();
     void make_students();
     void start_or_resume();
     void first_values();
@@ -87,6 +89,7 @@ private:
     std::unique_ptr<TokenFiles> tokens_;
     std::vector<std::unique_ptr<TokenFiles>> eval_tokens_;
     std::unique_ptr<Loader> loader_;
+    std::unique_ptr<NodeMemory> teacher_memory_;
     std::unique_ptr<Weights> teacher_weights_;
     std::unique_ptr<Gpt2> teacher_model_;
     std::unique_ptr<Teacher> teacher_;

@@ -36,7 +36,13 @@ std::vector<ColumnGroup> groups_of(const Students& students,
         {"/train",
          {{"tokens", "token", "tokens seen since step 0"},
           {"flops", "FLOP", "model FLOPs since step 0"},
-          {"time_s", "s", "training time since step 0, over all starts"}}}};
+          {"time_s", "s", "training time since step 0, over all starts", h5::Type::f64, {}, true},
+          {"comm_exposed_s",
+           "s",
+           "time since the row before in which rank 0 did nothing but reduce gradients",
+           h5::Type::f64,
+           {},
+           true}}}};
     for (const auto& student : students) {
         std::vector<Column> train = loss_columns();
         train.push_back({"lr", "1", "learning rate of the update"});
@@ -62,10 +68,13 @@ RunMetrics::RunMetrics(const std::string& run_directory, const Students& student
                        std::vector<std::pair<std::string, std::string>> attributes)
     : writer_(run_directory, groups_of(students, splits), std::move(attributes)) {}
 
-void RunMetrics::train_row(std::int64_t step, double tokens, double flops, double seconds,
+void RunMetrics::train_row(std::int64_t step, double tokens, double flops, Seconds seconds,
                            const Students& students, const std::vector<StudentReport>& reports) {
     writer_.append("/train", step,
-                   Json::object({{"tokens", tokens}, {"flops", flops}, {"time_s", seconds}}));
+                   Json::object({{"tokens", tokens},
+                                 {"flops", flops},
+                                 {"time_s", seconds.training},
+                                 {"comm_exposed_s", seconds.comm_exposed}}));
     for (std::size_t k = 0; k < students.size(); ++k) {
         Json row = terms_json(reports[k].terms);
         row["lr"] = reports[k].lr;

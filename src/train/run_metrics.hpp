@@ -18,7 +18,11 @@ public:
                std::vector<std::pair<std::string, std::string>> attributes);
 
     void truncate_after(std::int64_t step) { writer_.truncate_after(step); }
-    void train_row(std::int64_t step, double tokens, double flops, double seconds,
+    struct Seconds {
+        double training;      // since step 0
+        double comm_exposed;  // since the row before
+    };
+    void train_row(std::int64_t step, double tokens, double flops, Seconds seconds,
                    const Students& students, const std::vector<StudentReport>& reports);
     void eval_row(std::int64_t step, const std::string& split, const Students& students,
                   const std::vector<LossTerms>& terms);

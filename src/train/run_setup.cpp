@@ -13,22 +13,18 @@
 #include "train/process.hpp"
 #include "train/resolve_config.hpp"
 #include "train/run.hpp"
+#include "train/same_on_all_ranks.hpp"
 
 namespace lrd {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// A teacher's best model may change while its run goes on; this run could then not be continued.
-void warn_of_moving_teacher(const std::string& reference) {
-    const std::string status = locate_model(reference).run + "/status.json";
-    if (fs::exists(status) &&
-        Json::parse(read_text(status), status).at("state").as_string() == "running") {
-        log::warning(
-            "the teacher {} is of a run that is not done; if its model changes, this run "
-            "cannot be continued; RUN:student@STEP names one that stays",
-            reference);
-    }
+/// Of every rank, to be compared with the others'.
+std::string describe(const Sources& sources, bool reproducible) {
+    return fmt::format("tokens (digest) = {}\nteacher (digest) = {}\ninstruction set = {}\n",
+                       sources.data_digest, sources.teacher_digest,
+                       reproducible ? sources.instruction_set : "any");
 }
 
 void copy_tokenizer(const std::string& tokens, const std::string& run) {
@@ -70,10 +66,18 @@ Run::Run(const Config& config, const std::string& code_version, Backend& backend
     root_first(world_, [&] {
         config_ = resolved(config);
         config_toml_ = to_toml(config_);
-        open_data();
-        load_teacher();
-        make_students();
     });
+    check_same_on_all_ranks(world_, "version = " + code_version_ + "\n" + config_toml_);
+    root_first(world_, [&] {
+        open_data();
+        check_teacher();
+    });
+    load_teacher();
+    sources_.instruction_set = backend_.instruction_set();
+    if (!blank_) {
+        check_same_on_all_ranks(world_, describe(sources_, config_.run.reproducible));
+    }
+    root_first(world_, [&] { make_students(); });
 }
 
 void Run::open_data() {
@@ -81,7 +85,7 @@ void Run::open_data() {
     sources_.data_digest = tokens_->digest();
     loader_ = std::make_unique<Loader>(
         *tokens_, LoaderSettings{config_.data.context, config_.train.shuffle, config_.run.seed,
-                                 config_.data.limit_tokens});
+                                 config_.data.limit_tokens, config_.data.document_mask});
     if (config_.train.patience > 0 && config_.data.eval.empty()) {
         fail(ExitCode::usage,
              "train.patience = {} needs a split to evaluate on, and {} has no val; name one in "
@@ -109,29 +113,6 @@ void Run::open_data() {
         // The best models are the best on these tokens, so they belong to the run too.
         sources_.data_digest = sha256(sources_.data_digest + eval_tokens_.back()->digest());
     }
-}
-
-void Run::load_teacher() {
-    if (config_.teacher.model.empty()) {
-        if (config_.teacher.cache != "none") {
-            fail(ExitCode::usage, "teacher.cache = {} needs a teacher; set teacher.model",
-                 config_.teacher.cache);
-        }
-        return;
-    }
-    sources_.teacher = config_.teacher.model;
-    if (blank_) {
-        teacher_weights_ = blank_teacher(backend_, config_.teacher.model);
-    } else {
-        teacher_weights_ = lrd::load_teacher(backend_, config_.teacher.model);
-        sources_.teacher_digest = weights_digest(*teacher_weights_);
-        warn_of_moving_teacher(config_.teacher.model);
-    }
-    const Gpt2Config& teacher = teacher_weights_->config();
-    check_teacher_reads(teacher, config_.teacher.model, *tokens_, config_.data.context);
-    teacher_model_ =
-        std::make_unique<Gpt2>(*teacher_weights_, "teacher",
-                               BatchShape{config_.train.micro_batch, config_.data.context}, true);
 }
 
 void Run::make_students() {
@@ -170,8 +151,8 @@ void Run::make_students() {
         return s->loss.settings().kd != 0.0 || s->loss.settings().clone != 0.0;
     });
     Teacher* const teacher = listens ? teacher_.get() : nullptr;
-    trainer_ =
-        std::make_unique<Trainer>(backend_, world_, config_.train, *loader_, teacher, students_);
+    trainer_ = std::make_unique<Trainer>(backend_, world_, config_.train, *loader_, teacher,
+                                         students_, config_.run.reproducible);
     for (const auto& tokens : eval_tokens_) {
         validations_.push_back(std::make_unique<Validation>(
             world_, trainer_->head(), teacher, students_,
@@ -207,6 +188,12 @@ void Run::check_sources(const Sources& before) const {
     };
     if (before.data_digest != sources_.data_digest) {
         refuse("tokens: data.tokens", before.data_digest, sources_.data_digest);
+    }
+    if (config_.run.reproducible && before.instruction_set != sources_.instruction_set) {
+        fail(ExitCode::usage,
+             "{} is reproducible and was begun with the instruction set \"{}\", this machine has "
+             "\"{}\"; go on where it was begun, or give another --out for a new run",
+             config_.run.out, before.instruction_set, sources_.instruction_set);
     }
     if (before.teacher_digest != sources_.teacher_digest) {
         refuse("weights of the teacher: teacher.model", before.teacher_digest,

@@ -60,6 +60,7 @@ Json run_state(const Progress& progress, const Sources& sources, const Students&
                          {"teacher", sources.teacher},
                          {"teacher_digest", sources.teacher_digest},
                          {"data_digest", sources.data_digest},
+                         {"instruction_set", sources.instruction_set},
                          {"students", all}});
 }
 
@@ -71,7 +72,7 @@ Sources sources_of(const Json& state, const std::string& origin) {
         }
         return value->as_string();
     };
-    return {text("teacher"), text("teacher_digest"), text("data_digest")};
+    return {text("teacher"), text("teacher_digest"), text("data_digest"), text("instruction_set")};
 }
 
 Progress restore(const Json& state, const std::string& origin, Students& students) {

@@ -27,12 +27,14 @@ std::vector<NamedTensor> checkpoint_tensors(const Students& students);
 
 /// What a run is made from, besides its settings: its continuation must find the same.
 struct Sources {
-    std::string teacher;         // MODEL, or ""
-    std::string teacher_digest;  // of its weights
-    std::string data_digest;     // of the tokens
+    std::string teacher;          // MODEL, or ""
+    std::string teacher_digest;   // of its weights
+    std::string data_digest;      // of the tokens
+    std::string instruction_set;  // of the machine: run.reproducible needs the same
 };
 
 /// {"step", "seconds", "restarts", "stale", "teacher", "teacher_digest", "data_digest",
+///  "instruction_set",
 ///  "students": {name: {"architecture", "updates", "skipped", …}}}
 Json run_state(const Progress& progress, const Sources& sources, const Students& students);
 Sources sources_of(const Json& state, const std::string& origin);  ///< Error(bad_data)

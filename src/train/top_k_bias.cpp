@@ -122,6 +122,7 @@ std::vector<TopKBias> measure_top_k_bias(Teacher& teacher, Students& students, B
     Arena arena(backend, "sample");
     const View ids = arena.region("ids", DType::i32, {capacity.rows()});
     const View labels = arena.region("labels", DType::i32, {capacity.rows()});
+    const View starts = arena.region("starts", DType::i32, {capacity.rows()});
     std::vector<TopKBias> bias(students.size());
     std::int64_t sampled = 0;
     for (const auto& student : students) {
@@ -131,15 +132,21 @@ std::vector<TopKBias> measure_top_k_bias(Teacher& teacher, Students& students, B
         const Batch batch = source.sample(sampled, capacity.B);
         backend.upload(ids, batch.ids.data());
         backend.upload(labels, batch.labels.data());
-        teacher.run(ids, capacity, {});  // the exact logits
+        View begins;
+        if (!batch.starts.empty()) {
+            begins = starts;
+            backend.upload(begins, batch.starts.data());
+        }
+        teacher.run(ids, capacity, {}, begins);  // the exact logits
         for (std::size_t k = 0; k < students.size(); ++k) {
             if (students[k]->loss.settings().kd != 0.0) {
-                students[k]->model.forward(ids, capacity);
+                students[k]->model.forward(ids, capacity, {.starts = begins});
                 measure.add(*students[k], labels, bias[k]);
             }
         }
     }
-    const auto tokens = static_cast<double>(sampled * capacity.T);
+    const auto tokens =
+        static_cast<double>(std::max<std::int64_t>(1, source.counts(0, sampled).targets));
     for (TopKBias& b : bias) {
         b = {b.exact / tokens, b.bound / tokens, b.missing / tokens, b.cosine / tokens};
     }

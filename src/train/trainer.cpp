@@ -8,24 +8,18 @@
 
 namespace lrd {
 
-Share share_of(std::int64_t total, int rank, int size) {
-    const std::int64_t each = total / size;
-    const std::int64_t more = total % size;
-    const std::int64_t first = rank * each + std::min<std::int64_t>(rank, more);
-    return {first, first + each + (rank < more ? 1 : 0)};
+std::int64_t count_sums(const Students& students) {
+    std::size_t sum = 0;
+    for (const auto& student : students) {
+        sum += student->loss.sum_count();
+    }
+    return static_cast<std::int64_t>(sum);
 }
 
-Trainer::Trainer(Backend& backend, Communicator& world, const TrainSettings& settings,
-                 BatchSource& source, Teacher* teacher, Students& students)
-    : backend_(backend),
-      world_(world),
-      settings_(settings),
-      source_(source),
-      teacher_(teacher),
-      students_(students),
-      head_(backend, students.front()->model.config().V, settings.micro_batch * source.context(),
-            teacher != nullptr),
-      arena_(backend, "trainer") {
+namespace {
+
+/// Micro-batches of a global batch.
+std::int64_t count_micro_batches(const TrainSettings& settings, const Communicator& world) {
     if (settings.global_batch % settings.micro_batch != 0) {
         fail(ExitCode::usage, "train.global_batch = {} is not a multiple of train.micro_batch = {}",
              settings.global_batch, settings.micro_batch);
@@ -37,26 +31,59 @@ Trainer::Trainer(Backend& backend, Communicator& world, const TrainSettings& set
              "have no work; lower train.micro_batch or start fewer ranks",
              settings.global_batch, micro_batches, settings.micro_batch, world.size());
     }
-    const Share share = share_of(micro_batches, world.rank(), world.size());
-    first_ = share.first;
-    last_ = share.last;
+    return micro_batches;
+}
+
+std::vector<const Weights*> weights_of(const Students& students) {
+    std::vector<const Weights*> weights;
+    for (const auto& student : students) {
+        weights.push_back(&student->weights);
+    }
+    return weights;
+}
+
+}  // namespace
+
+Trainer::Trainer(Backend& backend, Communicator& world, const TrainSettings& settings,
+                 BatchSource& source, Teacher* teacher, Students& students, bool reproducible)
+    : backend_(backend),
+      world_(world),
+      settings_(settings),
+      source_(source),
+      teacher_(teacher),
+      students_(students),
+      micro_batches_(count_micro_batches(settings, world)),
+      mine_(share_of(micro_batches_, world.rank(), world.size())),
+      head_(backend, students.front()->model.config().V, settings.micro_batch * source.context(),
+            teacher != nullptr),
+      arena_(backend, "trainer"),
+      sums_(world, mine_, micro_batches_, count_sums(students)),
+      reduction_(backend, world, weights_of(students)) {
     const std::int64_t rows = settings.micro_batch * source.context();
     const auto k = static_cast<std::int64_t>(students.size());
     ids_ = arena_.region("ids", DType::i32, {rows});
     labels_ = arena_.region("labels", DType::i32, {rows});
+    starts_ = arena_.region("starts", DType::i32, {rows});
     norms_ = arena_.region("gradient norms", DType::f32, {k});
     norms_host_.resize(students.size());
     reports_.resize(students.size());
     head_terms_.resize(students.size());
+    if (reproducible) {
+        std::vector<View> gradients;
+        for (const auto& student : students) {
+            gradients.push_back(student->weights.to_reduce().flat);
+        }
+        tree_.emplace(backend, world, micro_batches_, std::move(gradients));
+    }
 }
 
 const std::vector<StudentReport>& Trainer::step(std::int64_t s) {
-    begin();
-    for (std::int64_t i = first_; i < last_; ++i) {
+    begin(s);
+    for (std::int64_t i = mine_.first; i < mine_.last; ++i) {
         load((s - 1) * settings_.global_batch + i * settings_.micro_batch);
-        forward();                 // teacher once, then every student
-        losses();                  // paper eq. 2 and 3, at the head
-        backward(i == last_ - 1);  // eq. 4 joins at the taps
+        forward();    // teacher once, then every student
+        losses();     // paper eq. 2 and 3, at the head
+        backward(i);  // eq. 4 joins at the taps
     }
     reduce();     // Σ over the ranks of the materialised gradients
     pull_back();  // paper eq. 9 and 10 (corrected: theory.md E3)
@@ -64,26 +91,32 @@ const std::vector<StudentReport>& Trainer::step(std::int64_t s) {
     return reports_;
 }
 
-void Trainer::begin() {
+void Trainer::begin(std::int64_t s) {
+    counts_ = source_.counts((s - 1) * settings_.global_batch, settings_.global_batch);
     phases_.time(Phase::materialise, backend_, [&] {
         for (const auto& student : students_) {
             student->weights.materialise();
             student->weights.zero_gradients();
-            student->loss.begin(tokens_per_step(), settings_.global_batch);
         }
     });
 }
 
 void Trainer::load(std::int64_t first_sample) {
-    const Batch batch = source_.sample(first_sample, settings_.micro_batch);
-    backend_.upload(ids_, batch.ids.data());
-    backend_.upload(labels_, batch.labels.data());
-    first_sample_ = first_sample;
-    windows_ = batch.windows;
+    phases_.time(Phase::load, backend_, [&] {
+        const Batch batch = source_.sample(first_sample, settings_.micro_batch);
+        backend_.upload(ids_, batch.ids.data());
+        backend_.upload(labels_, batch.labels.data());
+        masked_ = !batch.starts.empty();
+        if (masked_) {
+            backend_.upload(starts_, batch.starts.data());
+        }
+        first_sample_ = first_sample;
+        windows_ = batch.windows;
+    });
 }
 
 ForwardOptions Trainer::options_of(const Student& student) const {
-    ForwardOptions options{.dropout = student.dropout};
+    ForwardOptions options{.starts = starts(), .dropout = student.dropout};
     options.dropout.first_row = first_sample_ * source_.context();
     return options;
 }
@@ -91,7 +124,8 @@ ForwardOptions Trainer::options_of(const Student& student) const {
 void Trainer::forward() {
     const BatchShape shape{settings_.micro_batch, source_.context()};
     if (teacher_ != nullptr) {
-        phases_.time(Phase::teacher, backend_, [&] { teacher_->run(ids_, shape, windows_); });
+        phases_.time(Phase::teacher, backend_,
+                     [&] { teacher_->run(ids_, shape, windows_, starts()); });
     }
     phases_.time(Phase::forward, backend_, [&] {
         for (const auto& student : students_) {
@@ -102,28 +136,50 @@ void Trainer::forward() {
 
 void Trainer::losses() {
     phases_.time(Phase::losses, backend_, [&] {
+        for (const auto& student : students_) {
+            student->loss.begin(counts_.rows, counts_.firsts, counts_.targets);
+        }
         std::transform(students_.begin(), students_.end(), head_terms_.begin(),
                        [](const auto& student) { return student->loss.head_term(); });
-        const float scale = 1.0F / static_cast<float>(tokens_per_step());
+        const float scale = 1.0F / static_cast<float>(std::max<std::int64_t>(1, counts_.targets));
         head_.run(teacher_, head_terms_, labels_, scale, true);
     });
 }
 
-void Trainer::backward(bool last_micro_batch) {
+template <class Work>
+void Trainer::communicate(const Work& work) {
+    const double start = log::now();
+    work();
+    comm_exposed_ += log::now() - start;
+}
+
+// In the last micro-batch the gradients travel while the backward pass goes on, of this student and
+// of the next; the tree of run.reproducible waits for all of them.
+void Trainer::backward(std::int64_t micro_batch) {
     phases_.time(Phase::backward, backend_, [&] {
-        for (const auto& student : students_) {
-            student->model.backward(ids_, &student->loss);
-            if (last_micro_batch) {  // travels while the next student's backward runs
-                backend_.synchronize();
-                world_.start_all_reduce_sum(backend_, student->weights.to_reduce());
-            }
-            world_.progress();
+        const bool last = micro_batch == mine_.last - 1;
+        float* sums = sums_.row(micro_batch);
+        for (std::size_t k = 0; k < students_.size(); ++k) {
+            Student& student = *students_[k];
+            const auto layer_done = [&](std::int64_t layer) {
+                if (last && !tree_) {
+                    communicate([&] { reduction_.layer_done(k, layer); });
+                }
+            };
+            student.model.backward(ids_, &student.loss, layer_done);
+            layer_done(-1);
+            student.loss.download_sums(sums);
+            sums += student.loss.sum_count();
+        }
+        if (tree_) {
+            tree_->add_leaf(micro_batch - mine_.first);
         }
     });
 }
 
 void Trainer::reduce() {
-    phases_.time(Phase::reduce, backend_, [&] { world_.wait_all(); });
+    phases_.time(Phase::reduce, backend_,
+                 [&] { communicate([&] { tree_ ? tree_->reduce() : reduction_.finish(); }); });
 }
 
 void Trainer::pull_back() {
@@ -133,7 +189,6 @@ void Trainer::pull_back() {
             const auto at = static_cast<std::int64_t>(k);
             students_[k]->weights.pull_back();
             students_[k]->optimiser.sum_squares(norms_.slice(at, at + 1));
-            students_[k]->loss.download_sums();
         }
         backend_.download(norms_host_.data(), norms_);
         backend_.synchronize();
@@ -142,12 +197,7 @@ void Trainer::pull_back() {
 }
 
 void Trainer::report_terms() {
-    sums_.clear();
-    for (const auto& student : students_) {
-        sums_.insert(sums_.end(), student->loss.sums().begin(), student->loss.sums().end());
-    }
-    world_.all_reduce_sum(sums_);
-    const double* sums = sums_.data();
+    const double* sums = sums_.sum().data();
     for (std::size_t k = 0; k < students_.size(); ++k) {
         reports_[k].terms = students_[k]->loss.terms(sums);
         reports_[k].grad_norm = std::sqrt(static_cast<double>(norms_host_[k]));
@@ -180,35 +230,32 @@ void Trainer::measure_tap_variance() {
     if (!wanted) {
         return;
     }
-    // tr Cov = E|x|² − |E x|², from sums over this rank's rows, then over the ranks.
+    // tr Cov = E|x|² − |E x|², from sums over the micro-batches of all ranks.
     const Gpt2Config& c = teacher_->config();
     const std::int64_t taps = c.L * taps_per_layer;
     Arena arena(backend_, "tap variance");
     const View moments = arena.region("moments", DType::f32, {taps, c.C + 1});
-    std::vector<float> host(static_cast<std::size_t>(moments.size()));
+    OrderedSum over_batches(world_, mine_, micro_batches_, moments.size());
     const auto measure = [&](bool skip_first) {
-        std::vector<double> sums(host.size(), 0.0);
-        for (std::int64_t i = first_; i < last_; ++i) {
+        for (std::int64_t i = mine_.first; i < mine_.last; ++i) {
             backend_.zero(moments);
             load(i * settings_.micro_batch);
             // Not by window: a cache may not have all taps.
-            teacher_->run(ids_, {settings_.micro_batch, source_.context()}, {});
+            teacher_->run(ids_, {settings_.micro_batch, source_.context()}, {}, starts());
             for (std::int64_t tap = 0; tap < taps; ++tap) {
                 const View row = moments.slice(tap, tap + 1).reshape({c.C + 1});
                 backend_.tap_moments(
                     row.slice(0, c.C), row.slice(c.C, c.C + 1),
                     teacher_->tap(tap / taps_per_layer, static_cast<Tap>(tap % taps_per_layer)),
-                    source_.context(), skip_first);
+                    source_.context(), skip_first, starts());
             }
-            backend_.download(host.data(), moments);
-            backend_.synchronize();
-            for (std::size_t j = 0; j < sums.size(); ++j) {
-                sums[j] += static_cast<double>(host[j]);
-            }
+            backend_.download(over_batches.row(i), moments);
         }
-        world_.all_reduce_sum(sums);
-        const std::int64_t T = source_.context();
-        const auto rows = static_cast<double>(settings_.global_batch * (skip_first ? T - 1 : T));
+        backend_.synchronize();
+        const std::vector<double>& sums = over_batches.sum();
+        const RowCounts counts = source_.counts(0, settings_.global_batch);
+        const auto rows = static_cast<double>(
+            std::max<std::int64_t>(1, counts.rows - (skip_first ? counts.firsts : 0)));
         std::vector<double> trace;
         for (std::int64_t tap = 0; tap < taps; ++tap) {
             const double* x = sums.data() + tap * (c.C + 1);

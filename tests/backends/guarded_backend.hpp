@@ -44,6 +44,7 @@ public:
         regions_.erase(found);
     }
 
+    bool is_host() const override { return false; }
     void begin_host_access(const View& view) override {
         const auto found = region_of(view.raw());
         LRD_CHECK(found != regions_.end(), "host access to memory of another: {}", view.describe());

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Large texts for timing, made from WikiText-2 and Penn Treebank with invented words in between.
 
-Repeating a small corpus would flatter an encoder that remembers words. English of 200 MB has some
-500,000 distinct words; `mixed` invents 2 % of its words (1 % of 200 MB are 400,000), `many_words`
-every third.
+Repeating a small corpus would flatter an encoder that remembers words: `mixed` invents 5 % of its
+words, which gives 200 MB as many distinct words as such a text has (some 500,000), `many words` every
+third.
 """
 import collections
 import pathlib

@@ -150,7 +150,7 @@ def main():
         folder = pathlib.Path(name)
         good = compare_encoding("WikiText-2", DATA / "wikitext-2/wiki.train.tokens",
                                 options.programs, encoding, options.rounds)
-        for text, share in (("mixed", 0.02), ("many words", 0.33)):
+        for text, share in (("mixed", 0.05), ("many words", 0.33)):
             path = folder / "text"
             corpora.make(DATA, options.megabytes * 1e6 * (1 if text == "mixed" else 0.2), share, path)
             good &= compare_encoding(text, path, options.programs, encoding, options.rounds)

@@ -99,7 +99,11 @@ class Refusals(Case):
                          global_batch=8, ranks=4)
 
     def test_less_than_a_window(self):
-        self.refused_run(USAGE, ["limit_tokens", "32", "10"], "--data.limit_tokens=10")
+        self.refused_run(USAGE, ["limit_tokens", "whole documents", "10"], "--data.limit_tokens=10")
+
+    def test_document_mask_of_one_token(self):
+        self.refused_run(USAGE, ["data.document_mask", "data.context = 1"], "--data.document_mask=true",
+                         "--data.context=1")
 
     # ------------------------------------------------------------ tokens and teacher
 

@@ -200,7 +200,7 @@ def make_world(root):
     config = world.root / "teacher.toml"
     config.write_text(toml(world.tokens, [DENSE], steps=60, eval_every=30, checkpoint_every=30))
     run_well("train", config, "--out", world.teacher)
-    # 40 windows, of which a step takes 16: epochs end inside steps and, each fifth time, with one.
+    # The documents of at most 40 windows, of which a step takes 16: epochs end inside steps.
     world.continued.write_text(
         toml(world.tokens, [RELATIVE, SGD], world.teacher, steps=400, eval_every=150,
              checkpoint_every=100).replace("[teacher]", f"limit_tokens = {40 * 32 + 1}\n[teacher]"))
@@ -263,11 +263,11 @@ def manifest(run_directory, step):
 
 
 def columns(run_directory, timings=False):
-    """Every column of metrics.h5 by its path."""
+    """Every column of metrics.h5 by its path; without `timings` those that other ranks or machines change."""
     found = {}
 
     def visit(name, item):
-        if isinstance(item, h5py.Dataset) and (timings or not name.endswith("time_s")):
+        if isinstance(item, h5py.Dataset) and (timings or "rank_dependent" not in item.attrs):
             found[name] = item[...]
 
     with h5py.File(run_directory / "metrics.h5", "r") as file:

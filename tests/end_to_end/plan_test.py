@@ -146,6 +146,18 @@ class Plan(Case):
         self.assertEqual((plan["schedule"]["ranks"], plan["memory"]["ranks_of_node"]), (2, 2))
         self.assertGreater(plan["time"]["run_s"], 0)
 
+    def test_a_cache_is_planned(self):
+        """Sizes by hand; neither counting nor measuring writes one."""
+        config = self.config([LRC], steps=20)
+        bytes_per_token = 2 * 32 + 2 * 2 * 2 * 32  # bf16: the final hidden state; two taps of two layers
+        cache = self.folder / "cache"
+        for where, more in ((cache, []), (cache, ["--measure"]), ("memory", [])):
+            plan = self.plan(config, f"--teacher.cache={where}", *more)
+            size = plan["schedule"]["windows"] * 32 * bytes_per_token
+            found = plan["memory"]["regions"].get("teacher's outputs", 0), plan["disk"]["cache"]
+            self.assertEqual(found, (size, 0) if where == "memory" else (0, size))
+            self.assertFalse(cache.exists())
+
     def test_the_run_directory_is_left_alone(self):
         config = self.config([LRC], steps=2)
         out = self.folder / "run"

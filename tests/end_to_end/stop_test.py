@@ -5,6 +5,7 @@ import shutil
 import signal
 import unittest
 
+import h5py
 from harness import (LRC, RELATIVE, SGD, STOPPED, Case, Running, fingerprint, logged_step, manifest, run,
                      same_run, status)
 
@@ -115,9 +116,13 @@ class Stop(Case):
 
 class Epoch(Case):
     def test_stopped_at_each_end_of_an_epoch(self):
-        """16 windows and steps of 16: each step is an epoch. STOP is obeyed after the first step."""
-        config = self.config([RELATIVE, SGD], steps=6, eval_every=4, checkpoint_every=4)
-        config.write_text(config.read_text().replace("[teacher]", f"limit_tokens = {16 * 32 + 1}\n[teacher]"))
+        """Each step is an epoch. STOP is obeyed after the first step."""
+        with h5py.File(self.world.tokens / "train-00000.h5", "r") as file:  # the limit takes documents
+            limit, windows = next((end, (end - 1) // 32) for end in map(int, file["doc_offsets"][1:])
+                                  if end > 512 and (end - 1) // 32 % 4 == 0)
+        config = self.config([RELATIVE, SGD], steps=6, eval_every=4, checkpoint_every=4,
+                             global_batch=windows)
+        config.write_text(config.read_text().replace("[teacher]", f"limit_tokens = {limit}\n[teacher]"))
         whole, parts = self.folder / "whole", self.folder / "parts"
         self.expect(run("train", config, "--out", whole, ranks=2), 0)
         parts.mkdir()

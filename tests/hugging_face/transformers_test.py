@@ -33,6 +33,32 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LM
 LOGITS = os.environ["LRD_LOGITS"]
 
 
+def perplexity(model, stream, context):
+    """Windows [wT, wT+T] of one stream, every target once."""
+    stream, nll = torch.from_numpy(stream.astype(np.int64)), 0.0
+    with torch.no_grad():
+        for at in range(0, len(stream) - 1, context):
+            window = stream[at:at + context + 1]
+            logits = model.float().eval()(window[None, :-1]).logits[0].double()
+            nll += torch.nn.functional.cross_entropy(logits, window[1:], reduction="sum").item()
+    return math.exp(nll / (len(stream) - 1))
+
+
+def write_tokens(folder, stream, vocabulary):
+    """One document as a split called test."""
+    folder.mkdir()
+    with h5py.File(folder / "test-00000.h5", "w") as file:
+        for name, values in (("tokens", stream.astype(np.uint16)), ("doc_offsets", [0, len(stream)]),
+                             ("doc_bytes", [4 * len(stream)]), ("doc_words", [len(stream)])):
+            file[name] = values
+        for name, text in (("split", "test"), ("document_rule", "file"), ("tokenizer_sha256", "-"), ("sha256", "-")):
+            file.attrs.create(name, text.encode(), dtype=h5py.string_dtype("utf-8", len(text)))
+        file.attrs.update({"format_version": 1, "shard": 0, "shards": 1, "vocab_size": vocabulary,
+                           "end_of_text": vocabulary - 1, "n_documents": 1, "n_tokens": len(stream),
+                           "bytes": 4 * len(stream), "words": len(stream), "max_id": int(stream.max()),
+                           "invalid_utf8": 0})
+
+
 class Transformers(Case):
     def ids(self, vocabulary, count):
         return np.random.default_rng(5).integers(0, vocabulary, count).astype(np.int32)
@@ -71,16 +97,8 @@ class Small(Transformers):
         return model, folder
 
     def perplexity(self, model):
-        """Windows [wT, wT+T] of the test split as one stream, every target once."""
         with h5py.File(self.world.tokens / "test-00000.h5") as file:
-            stream = torch.from_numpy(file["tokens"][:].astype(np.int64))
-        context, nll = model.config.n_positions, 0.0
-        with torch.no_grad():
-            for at in range(0, len(stream) - 1, context):
-                window = stream[at:at + context + 1]
-                logits = model.float().eval()(window[None, :-1]).logits[0].double()
-                nll += torch.nn.functional.cross_entropy(logits, window[1:], reduction="sum").item()
-        return math.exp(nll / (len(stream) - 1))
+            return perplexity(model, file["tokens"][:], model.config.n_positions)
 
     def test_their_models(self):
         for name, half, save, config in (
@@ -160,11 +178,17 @@ class RealSize(Transformers):
         print(f"model.safetensors: {(folder / 'model.safetensors').stat().st_size / 1e6:.0f} MB")
         ids = self.ids(50257, 128)
         theirs = self.theirs(model, ids)
+        stream = self.ids(50257, 300)
+        write_tokens(self.folder / "tokens", stream, 50257)
+        expected = perplexity(model, stream, 128)
         del model
         self.assertLess(self.measured("import", "--from", folder, "--out", file), 1200)
         self.same_logits(self.logits(file, ids), theirs)
         file.unlink()
         self.same_logits(self.logits(folder, ids), theirs)
+        found = json.loads(run_well("eval", "--model", folder, "--tokens", self.folder / "tokens", "--context",
+                                    "128", "--json").out)
+        self.assertLess(abs(found["token_perplexity"] / expected - 1), 5e-5)
         self.measured("export", "--model", folder, "--out", out)
         model = GPT2LMHeadModel.from_pretrained(out)
         np.testing.assert_array_equal(self.theirs(model, ids), theirs)

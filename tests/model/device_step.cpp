@@ -124,18 +124,42 @@ DeviceStep::DeviceStep(Backend& backend, const reference::Sizes& sizes,
     optimiser_ = std::make_unique<Optimiser>(*student_weights_, "student", optim, 1000);
     ids_ = arena_.region("ids", DType::i32, {capacity.rows()});
     labels_ = arena_.region("labels", DType::i32, {capacity.rows()});
+    starts_ = arena_.region("starts", DType::i32, {capacity.rows()});
     z_ = arena_.region("logits", DType::f32, {capacity.rows(), signed_size(sizes.V)});
 }
 
+namespace {
+
+struct RowsOf {
+    std::int64_t rows = 0, firsts = 0, targets = 0;
+};
+
+/// With starts as a loader counts them; without, every row is scored, padding too.
+RowsOf count_rows(const std::vector<reference::Batch>& batches) {
+    RowsOf all;
+    for (const reference::Batch& batch : batches) {
+        for (std::size_t i = 0; i < batch.ids.size(); ++i) {
+            const bool masked = !batch.starts.empty();
+            const std::size_t start = masked ? static_cast<std::size_t>(batch.starts[i]) : 0;
+            ++all.rows;
+            all.firsts += i % batch.T == start ? 1 : 0;
+            all.targets += !masked || batch.labels[i] >= 0 ? 1 : 0;
+        }
+    }
+    return all;
+}
+
+}  // namespace
+
 reference::DistillStep DeviceStep::run(const std::vector<reference::Batch>& micro_batches,
                                        const reference::Vector& variance) {
-    const std::size_t rows = micro_batches.size() * micro_batches[0].ids.size();
+    const RowsOf counts = count_rows(micro_batches);
     student_weights_->materialise();
     student_weights_->zero_gradients();
     loss_->set_tap_variance(variance);
-    loss_->begin(signed_size(rows), signed_size(micro_batches.size() * micro_batches[0].B));
+    loss_->begin(counts.rows, counts.firsts, counts.targets);
     for (const reference::Batch& batch : micro_batches) {
-        run_micro_batch(batch, rows);
+        run_micro_batch(batch, counts.targets);
     }
     student_weights_->pull_back();
     loss_->download_sums();
@@ -160,22 +184,28 @@ reference::DistillStep DeviceStep::run(const std::vector<reference::Batch>& micr
     return out;
 }
 
-void DeviceStep::run_micro_batch(const reference::Batch& batch, std::size_t rows) {
+void DeviceStep::run_micro_batch(const reference::Batch& batch, std::int64_t targets) {
     const auto n = signed_size(batch.ids.size());
     const View ids = ids_.slice(0, n);
     const View labels = labels_.slice(0, n);
     backend_.upload(ids, batch.ids.data());
     backend_.upload(labels, batch.labels.data());
+    View starts;
+    if (!batch.starts.empty()) {
+        starts = starts_.slice(0, n);
+        backend_.upload(starts, batch.starts.data());
+    }
     const BatchShape shape{signed_size(batch.B), signed_size(batch.T)};
     if (teacher_) {
-        online_->run(ids, shape, {});
+        online_->run(ids, shape, {}, starts);
     }
     student_->forward(ids, shape,
-                      {.dropout = {.rate = static_cast<float>(batch.drop.rate),
+                      {.starts = starts,
+                       .dropout = {.rate = static_cast<float>(batch.drop.rate),
                                    .key = batch.drop.key,
                                    .first_row = static_cast<std::int64_t>(batch.drop.first_row)}});
     const HeadTerm terms[] = {loss_->head_term()};
-    head_.run(online_.get(), terms, labels, 1.0F / static_cast<float>(rows), true);
+    head_.run(online_.get(), terms, labels, 1.0F / static_cast<float>(targets), true);
     student_->backward(ids, loss_.get());
 }
 

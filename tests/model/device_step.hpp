@@ -40,7 +40,7 @@ public:
     Gpt2& student() { return *student_; }
 
 private:
-    void run_micro_batch(const reference::Batch& batch, std::size_t rows);
+    void run_micro_batch(const reference::Batch& batch, std::int64_t targets);
     reference::Pass pass(Gpt2& model);
 
     Backend& backend_;
@@ -52,7 +52,7 @@ private:
     std::unique_ptr<DistillLoss> loss_;
     std::unique_ptr<Optimiser> optimiser_;
     HeadPass head_;
-    View ids_, labels_, z_;
+    View ids_, labels_, starts_, z_;
 };
 
 }  // namespace lrd::test

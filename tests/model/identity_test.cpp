@@ -73,7 +73,7 @@ Pass run(Backend& backend, Weights& student, Weights* teacher) {
     Pass pass{download(backend, z), {}};
     if (beside) {
         OnlineTeacher online(*beside);
-        online.run(ids, shape, {});
+        online.run(ids, shape, {}, {});
         LossSettings settings;
         settings.clone_reduction = "sum";
         DistillLoss loss(model, &online, "student", settings, n);
@@ -227,7 +227,7 @@ TEST(UntiedHead, GradientsAddUpToTheTiedOne) {
             backend->copy(own.parameters().view(p), tied.parameters()(name));
         }
         for (const std::string& ending : re == 0 ? std::vector<std::string>{".weight"}
-                                                : std::vector<std::string>{".Ce", ".De"}) {
+                                                 : std::vector<std::string>{".Ce", ".De"}) {
             const std::vector<float> whole = gradient(*backend, tied, "wte" + ending);
             const std::vector<float> input = gradient(*backend, own, "wte" + ending);
             const std::vector<float> head = gradient(*backend, own, "lm_head" + ending);

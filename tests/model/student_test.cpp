@@ -86,7 +86,7 @@ constexpr Sizes sizes{.L = 2, .C = 15, .H = 3, .D = 6, .F = 37, .T = 17, .V = 10
 
 /// Micro-batches as the one batch that they are together.
 Batch joined(const std::vector<Batch>& parts) {
-    Batch all{0, parts[0].T, {}, {}, parts[0].drop};
+    Batch all{0, parts[0].T, {}, {}, {}, parts[0].drop};
     for (const Batch& part : parts) {
         all.B += part.B;
         all.ids.insert(all.ids.end(), part.ids.begin(), part.ids.end());

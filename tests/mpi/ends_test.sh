@@ -36,6 +36,9 @@ ends 0 "" "$@" "$program" fail not
 ends 75 "" "$@" "$program" fail stop
 ends 65 "lrd: rank 1: shard 3 is cut short" "$@" "$program" fail error
 ends 65 "lrd: shard 3 is cut short" "$@" "$program" fail error everywhere
+ends 65 "lrd: rank 1: shard 3 is cut short" "$@" "$program" fail setup
+ends 65 "lrd: rank 1: shard 3 is cut short" "$@" "$program" fail step
+ends 65 "lrd: rank 1: shard 3 is cut short" "$@" "$program" fail tree
 ends 71 "lrd: rank 1: $oom" "$@" "$program" fail memory
 ends 70 "lrd: rank 1: a bug" "$@" "$program" fail bug
 ends 137 "" "$@" "$program" fail kill

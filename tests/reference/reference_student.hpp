@@ -32,6 +32,7 @@ std::vector<LinearSize> linear_sizes(const Sizes& sizes);  // 4 L, in the order 
 struct Batch {
     std::size_t B, T;
     Ids ids, labels;  // (B·T); a label below 0 is padding, whose row counts in the mean
+    Ids starts = {};  // (B·T) for a device, whose mean is then over scored rows; ignored here
     Drop drop = {};   // of the student; its key is the model's, from which each place has one
 };
 

@@ -3,64 +3,16 @@
 
 #include <gtest/gtest.h>
 
-#include <numeric>
 #include <set>
 
+#include "counting_tokens.hpp"
 #include "data/eval_windows.hpp"
-#include "data/shard_writer.hpp"
 #include "expect_error.hpp"
-#include "temporary_directory.hpp"
 
 namespace lrd {
 namespace {
 
-using Ids = std::vector<std::int32_t>;
-
-/// A split whose token i has id i, in several shards; n ≥ 1 is even.
-struct Counting {
-    test::TemporaryDirectory dir;
-    TokenFiles tokens;
-
-    explicit Counting(std::int64_t n) : tokens(write(dir.path(), n), "train") {}
-
-    static std::string write(const std::string& path, std::int64_t n) {
-        // Each document is one id and the end-of-text token: i odd is a token of its own here.
-        for (std::int64_t i = 0; i < n; i += 100) {
-            h5_shard(path, i / 100, (n + 99) / 100, i, std::min<std::int64_t>(100, n - i));
-        }
-        return path;
-    }
-    static void h5_shard(const std::string& path, std::int64_t index, std::int64_t shards,
-                         std::int64_t first, std::int64_t count) {
-        namespace names = shard_format;
-        h5::File file = h5::File::create(path + "/" + names::file_name("train", index));
-        std::vector<std::uint16_t> ids(static_cast<std::size_t>(count));
-        std::iota(ids.begin(), ids.end(), static_cast<std::uint16_t>(first));
-        file.write(names::tokens, ids);
-        file.write(names::doc_offsets, std::vector<std::int64_t>{0, count});
-        file.write(names::doc_bytes, std::vector<std::int64_t>{1});
-        file.write(names::doc_words, std::vector<std::int64_t>{1});
-        const std::pair<const char*, std::int64_t> numbers[] = {{names::format_version, 1},
-                                                                {names::vocab_size, 60000},
-                                                                {names::end_of_text, 59999},
-                                                                {names::invalid_utf8, 0},
-                                                                {names::n_documents, 1},
-                                                                {names::n_tokens, count},
-                                                                {names::max_id, first + count - 1},
-                                                                {names::bytes, 1},
-                                                                {names::words, 1},
-                                                                {names::shard, index},
-                                                                {names::shards, shards}};
-        for (const auto& [key, value] : numbers) {
-            file.set_attribute("/", key, value);
-        }
-        for (const char* key : {names::document_rule, names::tokenizer_sha256, names::digest}) {
-            file.set_attribute("/", key, "x");
-        }
-        file.set_attribute("/", names::split, "train");
-        file.close();
-    }
-};
+using test::Counting;
 
 TEST(Loader, WindowsShareOneToken) {
     Counting data(41);
@@ -74,7 +26,6 @@ TEST(Loader, WindowsShareOneToken) {
         EXPECT_EQ(batch.ids[static_cast<std::size_t>(i)], 10 + i);
         EXPECT_EQ(batch.labels[static_cast<std::size_t>(i)], 11 + i);
     }
-    EXPECT_EQ(Loader(data.tokens, {.context = 10, .limit_tokens = 40}).windows(), 3);
     EXPECT_EQ(Loader(data.tokens, {.context = 10, .limit_tokens = 400}).windows(), 4);
     EXPECT_EQ(Loader(data.tokens, {.context = 40}).windows(), 1);
     EXPECT_ERROR(ExitCode::usage, "needs 42", Loader(data.tokens, {.context = 41}));
@@ -122,6 +73,99 @@ TEST(Loader, BatchesDoNotDependOnWhoAsks) {
         equal += whole.window_of(s) == other.window_of(s) ? 1 : 0;
     }
     EXPECT_LT(equal, 20);
+}
+
+TEST(Loader, ALimitTakesWholeDocuments) {
+    Counting data({7, 5, 9, 1, 30}, 2);  // ends at 7, 12, 21, 22, 52
+    const auto windows = [&](std::int64_t limit) {
+        return Loader(data.tokens, {.context = 1, .limit_tokens = limit}).windows();
+    };
+    EXPECT_EQ(windows(7), 6);
+    EXPECT_EQ(windows(11), 6);
+    EXPECT_EQ(windows(12), 11);
+    EXPECT_EQ(windows(21), 20);
+    EXPECT_EQ(windows(22), 21);
+    EXPECT_EQ(windows(51), 21);
+    EXPECT_EQ(windows(52), 51);
+    EXPECT_EQ(windows(0), 51);
+    EXPECT_ERROR(ExitCode::usage, "data.limit_tokens = 6: whole documents are taken, and the first",
+                 windows(6));
+    EXPECT_ERROR(ExitCode::usage, "needs 9",
+                 Loader(data.tokens, {.context = 8, .limit_tokens = 7}));
+}
+
+TEST(Loader, DocumentMaskSaysWhereDocumentsBegin) {
+    const std::vector<std::int64_t> lengths{7, 5, 9, 1, 1, 30, 2, 8, 4, 1};
+    Counting data(lengths, 3);
+    std::vector<std::int64_t> begin;  // of the document of each token
+    for (const std::int64_t length : lengths) {
+        begin.resize(begin.size() + static_cast<std::size_t>(length),
+                     static_cast<std::int64_t>(begin.size()));
+    }
+    for (const std::int64_t T : {2, 3, 7, 8, 22}) {
+        Loader loader(data.tokens, {.context = T, .document_mask = true});
+        RowCounts counted;
+        for (std::int64_t s = 0; s < loader.windows(); ++s) {
+            const Batch batch = loader.sample(s, 1);
+            ASSERT_EQ(batch.starts.size(), static_cast<std::size_t>(T));
+            for (std::int64_t t = 0; t < T; ++t) {
+                const std::int64_t base = loader.window_of(s) * T;
+                const auto at = static_cast<std::size_t>(base + t);
+                const std::int64_t start = std::max<std::int64_t>(0, begin[at] - base);
+                const bool ends = begin[at + 1] != begin[at];
+                EXPECT_EQ(batch.starts[static_cast<std::size_t>(t)], start);
+                EXPECT_EQ(batch.labels[static_cast<std::size_t>(t)], ends ? -1 : base + t + 1);
+                ++counted.rows;
+                counted.firsts += start == t ? 1 : 0;
+                counted.targets += ends ? 0 : 1;
+            }
+        }
+        const RowCounts all = loader.counts(0, loader.windows());
+        EXPECT_EQ(all.rows, counted.rows);
+        EXPECT_EQ(all.firsts, counted.firsts);
+        EXPECT_EQ(all.targets, counted.targets);
+        EXPECT_TRUE(Loader(data.tokens, {.context = T}).sample(0, 1).starts.empty());
+    }
+    EXPECT_ERROR(ExitCode::usage, "data.document_mask with data.context = 1",
+                 Loader(data.tokens, {.context = 1, .document_mask = true}));
+}
+
+// Counted, not timed: each block of the files is read once while all of them fit in memory, and a
+// window never costs more than the two blocks that it lies in.
+TEST(Loader, ReadsABlockOnceHoweverManyWindowsAreInIt) {
+    Counting data(4000);  // 40 shards, each one block
+    Loader loader(data.tokens, {.context = 7});
+    for (std::int64_t s = 0; s < 3 * loader.windows(); ++s) {
+        loader.sample(s, 1);
+    }
+    EXPECT_EQ(data.tokens.blocks_read(), 40);
+}
+
+TEST(BlockCache, KeepsWhatWasUsedLast) {
+    BlockCache cache(30);
+    const auto get = [&](std::int64_t number) {
+        const auto block = cache.get(number, 10, [&](std::span<std::int32_t> out) {
+            std::fill(out.begin(), out.end(), static_cast<std::int32_t>(number));
+        });
+        EXPECT_EQ(block.size(), 10U);
+        EXPECT_EQ(block[9], number);
+    };
+    for (const std::int64_t number : {1, 2, 3, 1, 2, 3}) {
+        get(number);
+    }
+    EXPECT_EQ(cache.reads(), 3);
+    get(4);  // takes the place of 1
+    get(2);
+    get(3);
+    EXPECT_EQ(cache.reads(), 4);
+    get(1);
+    EXPECT_EQ(cache.reads(), 5);
+    EXPECT_THROW(cache.get(9, 10, [](std::span<std::int32_t>) { throw 1; }), int);
+    get(9);
+    BlockCache tiny(1);  // one block, whatever its size
+    tiny.get(5, 10, [](std::span<std::int32_t>) {});
+    tiny.get(5, 10, [](std::span<std::int32_t>) {});
+    EXPECT_EQ(tiny.reads(), 1);
 }
 
 TEST(EvalWindows, ScoresEveryTargetOnce) {

@@ -65,7 +65,8 @@ TEST(Utf8, AStreamGivesTheSameTextInWholeCharacters) {
     Utf8Stream stream;
     EXPECT_EQ(stream.push("x\xF0\x9F"), "x");
     EXPECT_EQ(stream.push("\x99"), "");
-    EXPECT_EQ(stream.push("\x82y"), "🙂y");  // as soon as it is whole
+    EXPECT_EQ(stream.push("\x82"), "🙂");  // as soon as it is whole
+    EXPECT_EQ(stream.push("y€"), "y€");
     EXPECT_EQ(stream.finish(), "");
 }
 

@@ -28,15 +28,28 @@ Head head_of(const View& qkv, AttentionShape s, std::int64_t b, std::int64_t h) 
             b * s.T, h};
 }
 
-/// scores (rows, end) become e^(scale·(score − max)) in row i's first `first + i + 1` entries and 0
-/// beyond. inverse[i] = 1/Σ, lse[i] = log-sum-exp of the scaled scores.
-LRD_HOT void soften_row(float* scores, std::int64_t valid, std::int64_t end, float scale,
-                        float* inverse, float* lse) {
-    const float best = max_of(scores, valid);
-    const float sum = exponentials(scores, valid, best, scale);
-    for (std::int64_t j = valid; j < end; ++j) {
-        scores[j] = 0.0F;
+/// Which of `end` keys a query sees: [begin, valid).
+struct Span {
+    std::int64_t begin, valid, end;
+};
+
+LRD_INLINE void zero_outside(float* row, Span keys) {
+    for (std::int64_t j = 0; j < keys.begin; ++j) {
+        row[j] = 0.0F;
     }
+    for (std::int64_t j = keys.valid; j < keys.end; ++j) {
+        row[j] = 0.0F;
+    }
+}
+
+/// A row of scores becomes e^(scale·(score − max)) for the keys that it sees and 0 elsewhere.
+/// inverse = 1/Σ, lse = log-sum-exp of the scaled scores.
+LRD_HOT void soften_row(float* scores, Span keys, float scale, float* inverse, float* lse) {
+    float* seen = scores + keys.begin;
+    const std::int64_t n = keys.valid - keys.begin;
+    const float best = max_of(seen, n);
+    const float sum = exponentials(seen, n, best, scale);
+    zero_outside(scores, keys);
     *inverse = 1.0F / sum;
     *lse = best * scale + std::log(sum);
 }
@@ -58,21 +71,24 @@ LRD_HOT float dot(const float* a, const float* b, std::int64_t n) {
 }
 
 /// On entry scores = q kᵀ and d = d_P; on return scores = P and d = d_scores = P·(d_P − delta)·scale.
-LRD_HOT void differentiate_row(float* scores, float* d, std::int64_t valid, std::int64_t end,
-                               float scale, float lse, float delta) {
+LRD_HOT void differentiate_row(float* scores, float* d, Span keys, float scale, float lse,
+                               float delta) {
 #pragma omp simd
-    for (std::int64_t j = 0; j < valid; ++j) {
+    for (std::int64_t j = keys.begin; j < keys.valid; ++j) {
         const float p = fast_exp(scores[j] * scale - lse);
         scores[j] = p;
         d[j] = p * (d[j] - delta) * scale;
     }
-    for (std::int64_t j = valid; j < end; ++j) {
-        scores[j] = 0.0F;
-        d[j] = 0.0F;
-    }
+    zero_outside(scores, keys);
+    zero_outside(d, keys);
 }
 
 constexpr std::int64_t room_of(std::int64_t n) { return (n + 3) / 4 * 4; }  // for dropout_factors
+
+/// What query t of a sequence sees.
+Span keys_of(const AttentionOptions& options, const Head& head, std::int64_t t, std::int64_t end) {
+    return {options.starts ? options.starts.i32()[head.row + t] : 0, t + 1, end};
+}
 
 float scale_of(AttentionShape s) { return 1.0F / std::sqrt(static_cast<float>(s.D)); }
 
@@ -90,7 +106,7 @@ void forward_block(Worker& worker, const View& y, const View& lse, const Head& h
     float inverse[block];
     for (std::int64_t i = 0; i < rows; ++i) {
         float* row = scores + i * end;
-        soften_row(row, first + i + 1, end, scale_of(s), inverse + i,
+        soften_row(row, keys_of(options, head, first + i, end), scale_of(s), inverse + i,
                    lse.f32() + head.at_lse + first + i);
         if (options.dropout.rate > 0.0F) {
             dropout_factors(factors, first + i + 1, options.dropout, head.row + first + i, head.h);
@@ -135,8 +151,8 @@ void backward_block(Worker& worker, const Head& d_head, const Gradients& g, cons
             dropout_factors(factors, valid, options.dropout, head.row + first + i, head.h);
             multiply(d_row, d_row, factors, valid);
         }
-        differentiate_row(row, d_row, valid, end, scale_of(s), g.lse.f32()[head.at_lse + first + i],
-                          delta);
+        differentiate_row(row, d_row, keys_of(options, head, first + i, end), scale_of(s),
+                          g.lse.f32()[head.at_lse + first + i], delta);
         if (drops) {
             multiply(row, row, factors, valid);
         }

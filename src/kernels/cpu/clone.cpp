@@ -28,11 +28,11 @@ LRD_HOT void add_difference(float* d_s, const float* s, const float* t, float sc
 
 /// Σ row(i) over the rows that count.
 template <class Row>
-double sum_rows(std::int64_t rows, std::int64_t width, std::int64_t T, bool skip_first, Row&& row) {
+double sum_rows(std::int64_t rows, std::int64_t width, const RowFilter& filter, Row&& row) {
     return sum_ranges(rows, rows_of(width), [&](std::int64_t begin, std::int64_t end) {
         double sum = 0.0;
         for (std::int64_t i = begin; i < end; ++i) {
-            sum += skip_first && i % T == 0 ? 0.0 : row(i);
+            sum += filter.takes(i) ? row(i) : 0.0;
         }
         return sum;
     });
@@ -42,7 +42,8 @@ double sum_rows(std::int64_t rows, std::int64_t width, std::int64_t T, bool skip
 
 void CpuBackend::do_clone_loss(const CloneLoss& a) {
     const std::int64_t width = a.s.cols();
-    add_total(a.sum, sum_rows(a.s.rows(), width, a.T, a.skip_first, [&](std::int64_t i) {
+    const RowFilter filter{a.T, a.skip_first, a.starts};
+    add_total(a.sum, sum_rows(a.s.rows(), width, filter, [&](std::int64_t i) {
                   const float* s = a.s.f32() + i * width;
                   const float* t = a.t.f32() + i * width;
                   const double distance = squared_distance(s, t, width);
@@ -54,10 +55,11 @@ void CpuBackend::do_clone_loss(const CloneLoss& a) {
 }
 
 void CpuBackend::do_tap_moments(const View& column_sums, const View& square_sum, const View& x,
-                                std::int64_t T, bool skip_first) {
-    add_column_sums(column_sums, x, T, skip_first);
+                                std::int64_t T, bool skip_first, const View& starts) {
+    const RowFilter filter{T, skip_first, starts};
+    add_column_sums(column_sums, x, filter);
     const std::int64_t width = x.cols();
-    add_total(square_sum, sum_rows(x.rows(), width, T, skip_first, [&](std::int64_t i) {
+    add_total(square_sum, sum_rows(x.rows(), width, filter, [&](std::int64_t i) {
                   return sum_of_squares(x.f32() + i * width, width);
               }));
 }

@@ -5,7 +5,17 @@
 
 namespace lrd {
 
-/// sums (M) += Σ over the rows of x (N, M), dense; with skip_first without every T-th row from 0.
-void add_column_sums(const View& sums, const View& x, std::int64_t T, bool skip_first);
+/// Which rows count: all, or with skip_first all but the first of each sequence or document.
+struct RowFilter {
+    std::int64_t T = 1;
+    bool skip_first = false;
+    View starts = {};
+    bool takes(std::int64_t i) const {
+        return !skip_first || i % T != (starts ? starts.i32()[i] : 0);
+    }
+};
+
+/// sums (M) += Σ over the rows of x (N, M), dense.
+void add_column_sums(const View& sums, const View& x, const RowFilter& rows);
 
 }  // namespace lrd

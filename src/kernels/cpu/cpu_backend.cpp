@@ -8,4 +8,15 @@ namespace lrd {
 CpuBackend::CpuBackend() : team_(std::make_unique<Team>()) {}
 CpuBackend::~CpuBackend() = default;
 
+// Own loops follow the processor (LRD_HOT), oneDNN the processor and ONEDNN_MAX_CPU_ISA.
+std::string CpuBackend::instruction_set() const {
+    std::string loops = "plain";
+#if defined(__x86_64__)
+    loops = __builtin_cpu_supports("avx512f") != 0 ? "avx512"
+            : __builtin_cpu_supports("avx2") != 0  ? "avx2"
+                                                   : "sse2";
+#endif
+    return "cpu, " + loops + ", oneDNN " + product_instruction_set();
+}
+
 }  // namespace lrd

@@ -24,6 +24,8 @@ public:
     void release(void* data, std::size_t bytes) noexcept override;
     void begin_host_access(const View&) override {}
     void end_host_access(const View&) noexcept override {}
+    bool is_host() const override { return true; }
+    std::string instruction_set() const override;
 
 protected:
     void begin_op(const char*) override {}
@@ -44,8 +46,9 @@ protected:
     void do_dropout(const View& y, const View& x, const Dropout& dropout) override;
     void do_embed(const View& x, const View& table, const View& ids) override;
     void do_embed_backward(const View& d_table, const View& d_x, const View& ids) override;
-    void do_add_positions(const View& x, const View& positions) override;
-    void do_add_positions_backward(const View& d_positions, const View& d_x) override;
+    void do_add_positions(const View& x, const View& positions, const View& starts) override;
+    void do_add_positions_backward(const View& d_positions, const View& d_x,
+                                   const View& starts) override;
     void do_layernorm(const LayerNorm& args) override;
     void do_layernorm_backward(const LayerNormBackward& args) override;
     void do_attention(const View& y, const View& lse, const View& qkv, AttentionShape shape,
@@ -64,7 +67,7 @@ protected:
     void do_label_ranks(const View& ranks, const View& z, const View& labels) override;
     void do_clone_loss(const CloneLoss& args) override;
     void do_tap_moments(const View& column_sums, const View& square_sum, const View& x,
-                        std::int64_t T, bool skip_first) override;
+                        std::int64_t T, bool skip_first, const View& starts) override;
     void do_sum(const View& total, const View& x) override;
     void do_sum_squares(const View& total, const View& x) override;
     void do_adamw(const View& p, const View& grad, const View& m, const View& v,

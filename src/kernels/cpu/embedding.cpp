@@ -24,6 +24,19 @@ void check_ids(const char* op, const View& ids, std::int64_t vocabulary) {
     }
 }
 
+void check_starts(const char* op, const View& starts, std::int64_t T) {
+    for (std::int64_t i = 0; starts && i < starts.dim(0); ++i) {
+        const std::int32_t start = starts.i32()[i];
+        LRD_CHECK(start >= 0 && start <= i % T, "{}: starts[{}] = {} is not in [0, {}]", op, i,
+                  start, i % T);
+    }
+}
+
+/// In its document, or in its sequence of T rows.
+std::int64_t position_of(std::int64_t i, std::int64_t T, const View& starts) {
+    return i % T - (starts ? starts.i32()[i] : 0);
+}
+
 }  // namespace
 
 void CpuBackend::do_embed(const View& x, const View& table, const View& ids) {
@@ -53,22 +66,28 @@ void CpuBackend::do_embed_backward(const View& d_table, const View& d_x, const V
     });
 }
 
-void CpuBackend::do_add_positions(const View& x, const View& positions) {
+void CpuBackend::do_add_positions(const View& x, const View& positions, const View& starts) {
+    check_starts("add_positions", starts, positions.rows());
     const std::int64_t width = x.cols();
     for_ranges(x.rows(), rows_of(width), [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t i = begin; i < end; ++i) {
-            add_row(x.f32() + i * width, positions.f32() + i % positions.rows() * width, width);
+            const std::int64_t t = position_of(i, positions.rows(), starts);
+            add_row(x.f32() + i * width, positions.f32() + t * width, width);
         }
     });
 }
 
-void CpuBackend::do_add_positions_backward(const View& d_positions, const View& d_x) {
+// Each piece owns some positions and walks through all rows, as embed_backward does.
+void CpuBackend::do_add_positions_backward(const View& d_positions, const View& d_x,
+                                           const View& starts) {
+    check_starts("add_positions_backward", starts, d_positions.rows());
     const std::int64_t width = d_x.cols();
     const std::int64_t length = d_positions.rows();
     for_ranges(length, rows_of(width), [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t row = 0; row < d_x.rows(); row += length) {
-            for (std::int64_t t = begin; t < end; ++t) {
-                add_row(d_positions.f32() + t * width, d_x.f32() + (row + t) * width, width);
+        for (std::int64_t i = 0; i < d_x.rows(); ++i) {
+            const std::int64_t t = position_of(i, length, starts);
+            if (t >= begin && t < end) {
+                add_row(d_positions.f32() + t * width, d_x.f32() + i * width, width);
             }
         }
     });

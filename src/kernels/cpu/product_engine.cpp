@@ -32,6 +32,27 @@ std::byte* Buffer::bytes(std::size_t count) {
 
 // ---- primitives
 
+std::string product_instruction_set() {
+    using dnnl::cpu_isa;
+    constexpr std::pair<cpu_isa, const char*> names[] = {
+        {cpu_isa::sse41, "sse41"},
+        {cpu_isa::avx, "avx"},
+        {cpu_isa::avx2, "avx2"},
+        {cpu_isa::avx2_vnni, "avx2_vnni"},
+        {cpu_isa::avx512_core, "avx512_core"},
+        {cpu_isa::avx512_core_vnni, "avx512_core_vnni"},
+        {cpu_isa::avx512_core_bf16, "avx512_core_bf16"},
+        {cpu_isa::avx512_core_amx, "avx512_core_amx"},
+    };
+    const cpu_isa isa = dnnl::get_effective_cpu_isa();
+    for (const auto& [one, name] : names) {
+        if (one == isa) {
+            return name;
+        }
+    }
+    return "isa " + std::to_string(static_cast<int>(isa));
+}
+
 std::size_t ProductShapeHash::operator()(const ProductShape& s) const {
     std::uint64_t hash = 0;
     const auto mix = [&](std::int64_t value) {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <dnnl.hpp>
+#include <string>
 #include <unordered_map>
 
 #include "kernels/backend.hpp"
@@ -48,6 +49,9 @@ struct ProductShape {
 struct ProductShapeHash {
     std::size_t operator()(const ProductShape& s) const;
 };
+
+/// The kernels that oneDNN takes for this processor, "avx512_core_bf16".
+std::string product_instruction_set();
 
 /// One caller at a time. The threads of a product are OpenMP's at the time of the call.
 class ProductEngine {

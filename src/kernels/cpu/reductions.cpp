@@ -47,13 +47,13 @@ void add_total(const View& total, double value) {
 }
 
 // A thread owns a stripe of columns over all rows: no partial sums to combine.
-void add_column_sums(const View& sums, const View& x, std::int64_t T, bool skip_first) {
+void add_column_sums(const View& sums, const View& x, const RowFilter& rows) {
     constexpr std::int64_t stripe = 64;
     const std::int64_t width = x.cols();
     for_ranges(width, stripe, [&](std::int64_t begin, std::int64_t end) {
         std::array<double, stripe> part{};
         for (std::int64_t i = 0; i < x.rows(); ++i) {
-            if (!(skip_first && i % T == 0)) {
+            if (rows.takes(i)) {
                 add_to_stripe(part.data(), x.f32() + i * width + begin, end - begin);
             }
         }
@@ -63,9 +63,7 @@ void add_column_sums(const View& sums, const View& x, std::int64_t T, bool skip_
     });
 }
 
-void CpuBackend::do_column_sums(const View& sums, const View& x) {
-    add_column_sums(sums, x, 1, false);
-}
+void CpuBackend::do_column_sums(const View& sums, const View& x) { add_column_sums(sums, x, {}); }
 
 void CpuBackend::do_sum(const View& total, const View& x) {
     add_total(total, sum_ranges(x.size(), element_grain, [&](std::int64_t begin, std::int64_t end) {
