@@ -95,6 +95,8 @@ struct File::State {
     std::uint64_t bytes() const;  ///< of the file
 };
 
+/// How every file here is opened: the library refuses to open one twice in different ways.
+Handle access_properties(const std::string& path, bool read_only);
 Type type_from(hid_t stored);
 hid_t memory_type(Type type);
 hid_t file_type(Type type);  ///< little endian

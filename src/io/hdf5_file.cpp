@@ -24,23 +24,6 @@ herr_t keep_first(unsigned n, const H5E_error2_t* error, void* text) {
     return 0;
 }
 
-Handle access_properties(const std::string& path, bool read_only) {
-    Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
-    // V110: metadata with checksums. SEMI: closing a file of which something is still open fails.
-    bool made = access.open() &&
-                H5Pset_libver_bounds(access.id(), H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0 &&
-                H5Pset_fclose_degree(access.id(), H5F_CLOSE_SEMI) >= 0;
-#if H5_VERSION_GE(1, 10, 7)
-    // A reader takes no lock, lest the writer of metrics waits for it. Where the file system has no
-    // locks (Lustre and NFS often) a writer goes on without.
-    made = made && H5Pset_file_locking(access.id(), !read_only, true) >= 0;
-#else
-    static_cast<void>(read_only);
-#endif
-    LRD_CHECK(made, "access properties for {}: {}", path, reason());
-    return access;
-}
-
 /// Creation properties without times, so that the same content gives the same bytes.
 Handle timeless(hid_t kind) {
     Handle properties(H5Pcreate(kind), H5Pclose);
@@ -85,6 +68,23 @@ std::vector<std::string> components(const std::string& name) {
 }
 
 }  // namespace
+
+Handle access_properties(const std::string& path, bool read_only) {
+    Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+    // V110: metadata with checksums. SEMI: closing a file of which something is still open fails.
+    bool made = access.open() &&
+                H5Pset_libver_bounds(access.id(), H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0 &&
+                H5Pset_fclose_degree(access.id(), H5F_CLOSE_SEMI) >= 0;
+#if H5_VERSION_GE(1, 10, 7)
+    // A reader takes no lock, lest the writer of metrics waits for it. Where the file system has no
+    // locks (Lustre and NFS often) a writer goes on without.
+    made = made && H5Pset_file_locking(access.id(), !read_only, true) >= 0;
+#else
+    static_cast<void>(read_only);
+#endif
+    LRD_CHECK(made, "access properties for {}: {}", path, reason());
+    return access;
+}
 
 Session::Session() : lock_(library_mutex()) {
     H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);

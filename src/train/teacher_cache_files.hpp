@@ -44,6 +44,7 @@ private:
     }
     void add_part(const std::string& name);
     const h5::File& open_part(std::int32_t part);
+    bool read_plainly(const Place& at, std::size_t field, std::span<std::byte> out);
     void begin_part();
 
     std::string directory_, digest_;
@@ -51,6 +52,13 @@ private:
     std::unique_ptr<RunDirectory> lock_;
     std::vector<Place> index_;  // (windows)
     std::int64_t present_ = 0;
+    /// A part by its file's own offsets: a checksum that was right once need not be reckoned again.
+    struct Plain {
+        int file = -1;
+        std::vector<std::vector<std::uint64_t>> places;  // (fields, rows)
+    };
+    std::vector<Plain> plain_;        // of parts_
+    std::vector<bool> checked_;       // (windows, fields): read through the checksum before
     std::vector<std::string> parts_;  // paths
     std::set<std::string> known_;
     std::vector<std::optional<h5::File>> files_;  // of parts_; open while needed
