@@ -8,8 +8,8 @@
 #include "commands/version.hpp"
 #include "core/check.hpp"
 #include "core/log.hpp"
-#include "io/hidden_folder.hpp"
 #include "io/publish.hpp"
+#include "io/work_folder.hpp"
 #include "model/hf_config.hpp"
 #include "model/hf_weights.hpp"
 #include "model/merge.hpp"
@@ -139,10 +139,10 @@ int export_model(const ExportOptions& options) {
         });
         publish_tokenizer(tokenizer, options.out);
     } else {
-        HiddenFolder folder(options.out);
-        write_folder(folder.path(), weights, tokenizer);
+        WorkFolder folder(options.out);
+        write_folder(folder.result(), weights, tokenizer);
         other.reset();
-        difference = check_written(folder.path(), *model.weights);
+        difference = check_written(folder.result(), *model.weights);
         folder.publish();
     }
     log::info("{} → {} ({}): {} parameters; read back, its logits differ by {:.1e} of the largest",

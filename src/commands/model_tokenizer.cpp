@@ -5,8 +5,8 @@
 
 #include "core/check.hpp"
 #include "data/tokenizer.hpp"
-#include "io/hidden_folder.hpp"
 #include "io/publish.hpp"
+#include "io/work_folder.hpp"
 
 namespace lrd {
 
@@ -43,9 +43,9 @@ void publish_tokenizer(const ModelTokenizer& tokenizer, const std::string& file)
         fs::remove_all(folder);
         return;
     }
-    HiddenFolder hidden(folder);
-    copy_tokenizer(tokenizer, hidden.path());
-    hidden.publish();
+    WorkFolder work(folder);
+    copy_tokenizer(tokenizer, work.result());
+    work.publish();
 }
 
 void check_model_file(const std::string& file, bool overwrite) {

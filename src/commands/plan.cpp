@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "comm/silent_world.hpp"
 #include "commands/plan_report.hpp"
-#include "commands/planned_world.hpp"
 #include "commands/threads.hpp"
 #include "core/check.hpp"
 #include "io/publish.hpp"
@@ -87,7 +87,7 @@ int plan(const PlanOptions& o, const Config& config, Communicator& world) {
     const std::int64_t threads = set_threads(config.run.threads, world);
     const std::int64_t ranks = o.ranks > 0 ? o.ranks : world.size();
     const std::int64_t ranks_of_node = (ranks + o.nodes - 1) / o.nodes;
-    PlannedWorld planned(static_cast<int>(ranks), static_cast<int>(ranks_of_node));
+    SilentWorld planned(static_cast<int>(ranks), static_cast<int>(ranks_of_node));
     const std::unique_ptr<Backend> counting = make_counting_backend();
     Plan p;
     p.budget = Run::blank(config, *counting, planned)->budget();

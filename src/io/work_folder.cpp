@@ -31,10 +31,16 @@ bool is_visible(int fd, const std::string& path) {
            held.st_ino == seen.st_ino && held.st_dev == seen.st_dev;
 }
 
+/// Without a trailing slash, which would make the folder its own parent.
+std::string without_slash(const std::string& out) {
+    const fs::path named = fs::absolute(out).lexically_normal();
+    return (named.filename().empty() ? named.parent_path() : named).string();
+}
+
 }  // namespace
 
-WorkFolder::WorkFolder(const std::string& out) : out_(out) {
-    const fs::path final_path(out);
+WorkFolder::WorkFolder(const std::string& out) : out_(without_slash(out)) {
+    const fs::path final_path(out_);
     path_ = (final_path.parent_path() / (".lrd-" + final_path.filename().string())).string();
     lock();
     for (const auto& entry : fs::directory_iterator(path_)) {  // of one that was killed

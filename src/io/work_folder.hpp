@@ -9,7 +9,7 @@ namespace lrd {
 /// a lock that ends with the process, so what a killed one left behind is removed by the next.
 class WorkFolder {
 public:
-    /// Error(busy) if another process makes the same output now.
+    /// `out` may end with a slash. Error(busy) if another process makes the same output now.
     explicit WorkFolder(const std::string& out);
     ~WorkFolder();  ///< removes it
     WorkFolder(const WorkFolder&) = delete;

@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <set>
 
-#include "alone.hpp"
+#include "comm/silent_world.hpp"
 #include "expect_error.hpp"
 #include "io/publish.hpp"
 #include "temporary_directory.hpp"
@@ -20,7 +20,7 @@ using Texts = std::vector<std::string>;
 /// A corpus that has been divided.
 struct Divided {
     test::TemporaryDirectory scratch;
-    test::Alone world;
+    SilentWorld world(1, 1);
     Team team{world, 2};
     std::unique_ptr<Corpus> corpus;
 

@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <map>
 
-#include "alone.hpp"
+#include "comm/silent_world.hpp"
 #include "data/token_files.hpp"
 #include "data/tokenizer.hpp"
 #include "expect_error.hpp"
@@ -21,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 
 void run(const PrepareOptions& options) {
-    test::Alone world;
+    SilentWorld world(1, 1);
     EXPECT_EQ(prepare(options, world), 0);
 }
 

@@ -9,14 +9,13 @@
 #include "kernels/cpu/cpu_backend.hpp"
 #include "kernels/cpu/head_loss_top_k.hpp"
 #include "kernels/cpu/parallel.hpp"
+#include "kernels/cpu/reductions.hpp"
 #include "kernels/cpu/simd.hpp"
 
 namespace lrd {
 namespace {
 
 constexpr std::int64_t chunk = 2048;  // logits summed in fp32 before fp64 takes over
-
-LRD_HOT float max_range(const float* z, std::int64_t n) { return max_of(z, n); }
 
 /// How e^(z − max) follows from e = e^((z − max)/τ).
 enum class Tau { one, two, other };
@@ -175,7 +174,7 @@ void process_row(const HeadLoss& a, std::int64_t row) {
         }
         return;
     }
-    const Centre c{max_range(z_s, n), z_t == nullptr ? 0.0F : max_range(z_t, n), 1.0F / a.tau};
+    const Centre c{largest_of(z_s, n), z_t == nullptr ? 0.0F : largest_of(z_t, n), 1.0F / a.tau};
     const Sums sums = sum_row(a, z_s, z_t, c);
     lm = static_cast<float>(static_cast<double>(c.max_s) - static_cast<double>(z_s[label]) +
                             std::log(sums.s));
@@ -198,7 +197,7 @@ std::int32_t argmax(const float* z, std::int64_t n) {
     float best = -std::numeric_limits<float>::infinity();
     std::int64_t begin = 0;
     for (std::int64_t i = 0; i < n; i += piece) {
-        const float largest = max_range(z + i, std::min(piece, n - i));
+        const float largest = largest_of(z + i, std::min(piece, n - i));
         if (largest > best) {
             best = largest;
             begin = i;

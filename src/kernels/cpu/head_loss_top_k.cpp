@@ -10,24 +10,13 @@
 
 #include "core/check.hpp"
 #include "kernels/cpu/cpu_backend.hpp"
+#include "kernels/cpu/reductions.hpp"
 #include "kernels/cpu/simd.hpp"
 
 namespace lrd {
 namespace {
 
-constexpr std::int64_t chunk = 2048;  // logits summed in fp32 before fp64 takes over
 constexpr double least_rest = 1e-30;  // of the student: keeps log(m/R) finite
-
-LRD_HOT float max_range(const float* z, std::int64_t n) { return max_of(z, n); }
-
-LRD_HOT float sum_exp(const float* z, float max, float scale, std::int64_t n) {
-    float sum = 0.0F;
-#pragma omp simd reduction(+ : sum)
-    for (std::int64_t i = 0; i < n; ++i) {
-        sum += fast_exp((z[i] - max) * scale);
-    }
-    return sum;
-}
 
 LRD_HOT void write_gradient(float* z, float max, float scale, float w, float w_tau,
                             std::int64_t n) {
@@ -36,14 +25,6 @@ LRD_HOT void write_gradient(float* z, float max, float scale, float w, float w_t
         const float centred = z[i] - max;
         z[i] = w * fast_exp(centred) + w_tau * fast_exp(centred * scale);
     }
-}
-
-double sum_exp_row(const float* z, float max, float scale, std::int64_t n) {
-    double sum = 0.0;
-    for (std::int64_t i = 0; i < n; i += chunk) {
-        sum += static_cast<double>(sum_exp(z + i, max, scale, std::min(chunk, n - i)));
-    }
-    return sum;
 }
 
 /// Of a thread; grows on the first row of a size.
@@ -72,7 +53,7 @@ void head_loss_top_k(const HeadLoss& a, std::int64_t row) {
         }
         return;
     }
-    const float max = max_range(z, n);
+    const float max = largest_of(z, n);
     const auto centre = static_cast<double>(max);
     const auto tau = static_cast<double>(a.tau);
     const auto lse = static_cast<double>(a.lse.f32()[row]);
@@ -91,8 +72,8 @@ void head_loss_top_k(const HeadLoss& a, std::int64_t row) {
         value = -std::numeric_limits<float>::infinity();
     }
     const float inverse_tau = 1.0F / a.tau;
-    const double sum = sum_top + sum_exp_row(z, max, 1.0F, n);
-    const double rest = sum_exp_row(z, max, inverse_tau, n);
+    const double sum = sum_top + sum_exp(z, max, 1.0F, n);
+    const double rest = sum_exp(z, max, inverse_tau, n);
     const double sum_tau = sum_tau_top + rest;
     const double R = std::max(rest / sum_tau, least_rest);
     const double lm = static_cast<double>(a.scale) * static_cast<double>(a.w_lm);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Sums in fp64 over pieces whose borders do not depend on the number of threads.
+#include <algorithm>
 #include <array>
 
 #include "kernels/cpu/column_stripes.hpp"
@@ -29,6 +30,17 @@ LRD_HOT double squares_range(const float* x, std::int64_t n) {
     return sum;
 }
 
+LRD_HOT float max_range(const float* z, std::int64_t n) { return max_of(z, n); }
+
+LRD_HOT float exp_range(const float* z, float max, float scale, std::int64_t n) {
+    float sum = 0.0F;
+#pragma omp simd reduction(+ : sum)
+    for (std::int64_t i = 0; i < n; ++i) {
+        sum += fast_exp((z[i] - max) * scale);
+    }
+    return sum;
+}
+
 LRD_HOT void add_to_stripe(double* sums, const float* x, std::int64_t width) {
 #pragma omp simd
     for (std::int64_t c = 0; c < width; ++c) {
@@ -37,6 +49,17 @@ LRD_HOT void add_to_stripe(double* sums, const float* x, std::int64_t width) {
 }
 
 }  // namespace
+
+float largest_of(const float* z, std::int64_t n) { return max_range(z, n); }
+
+double sum_exp(const float* z, float max, float scale, std::int64_t n) {
+    constexpr std::int64_t chunk = 2048;
+    double sum = 0.0;
+    for (std::int64_t i = 0; i < n; i += chunk) {
+        sum += static_cast<double>(exp_range(z + i, max, scale, std::min(chunk, n - i)));
+    }
+    return sum;
+}
 
 // Compilers name the dispatcher of clones differently: no clone is called from another file.
 double sum_of_squares(const float* x, std::int64_t n) { return squares_range(x, n); }

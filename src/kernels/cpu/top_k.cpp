@@ -6,21 +6,10 @@
 
 #include "kernels/cpu/cpu_backend.hpp"
 #include "kernels/cpu/parallel.hpp"
-#include "kernels/cpu/simd.hpp"
+#include "kernels/cpu/reductions.hpp"
 
 namespace lrd {
 namespace {
-
-LRD_HOT float max_range(const float* z, std::int64_t n) { return max_of(z, n); }
-
-LRD_HOT float sum_exp(const float* z, float max, float scale, std::int64_t n) {
-    float sum = 0.0F;
-#pragma omp simd reduction(+ : sum)
-    for (std::int64_t i = 0; i < n; ++i) {
-        sum += fast_exp((z[i] - max) * scale);
-    }
-    return sum;
-}
 
 float value_of(float z) { return std::isnan(z) ? -std::numeric_limits<float>::infinity() : z; }
 
@@ -39,7 +28,7 @@ void top_of_row(float* values, std::int32_t* ids, std::int64_t K, const float* z
     std::make_heap(ids, ids + K, better);
     for (std::int64_t i = K; i < n; i += piece) {
         const std::int64_t end = std::min(n, i + piece);
-        if (!(max_range(z + i, end - i) > value_of(z[ids[0]]))) {
+        if (!(largest_of(z + i, end - i) > value_of(z[ids[0]]))) {
             continue;
         }
         for (std::int64_t j = i; j < end; ++j) {
@@ -57,13 +46,9 @@ void top_of_row(float* values, std::int32_t* ids, std::int64_t K, const float* z
 }
 
 double log_sum_exp_of_row(const float* z, std::int64_t n, float tau) {
-    constexpr std::int64_t chunk = 2048;
-    const float max = max_range(z, n);
-    double sum = 0.0;
-    for (std::int64_t i = 0; i < n; i += chunk) {
-        sum += static_cast<double>(sum_exp(z + i, max, 1.0F / tau, std::min(chunk, n - i)));
-    }
-    return static_cast<double>(max) / static_cast<double>(tau) + std::log(sum);
+    const float max = largest_of(z, n);
+    return static_cast<double>(max) / static_cast<double>(tau) +
+           std::log(sum_exp(z, max, 1.0F / tau, n));
 }
 
 }  // namespace

@@ -5,10 +5,10 @@
 
 namespace lrd {
 
-/// Rank 0 of ranks that are not there: a run can be built on it, and never stepped.
-class PlannedWorld : public Communicator {
+/// Rank 0 of ranks that are not there: for plans, and without MPI for one rank that is alone.
+class SilentWorld : public Communicator {
 public:
-    PlannedWorld(int size, int node_size) : size_(size), node_size_(node_size) {}
+    SilentWorld(int size, int node_size) : size_(size), node_size_(node_size) {}
     int rank() const override { return 0; }
     int size() const override { return size_; }
     int node_rank() const override { return 0; }
