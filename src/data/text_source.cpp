@@ -43,6 +43,10 @@ std::int64_t DocumentReader::read(std::int64_t source, std::int64_t begin, std::
         std::string_view block = from.at(at);
         block = block.substr(0, static_cast<std::size_t>(end - at));
         at += static_cast<std::int64_t>(block.size());
+        if (block.empty()) {
+            fail(ExitCode::bad_data, "{}: became shorter while it was read; call the command again",
+                 from.path());
+        }
         std::string text = utf8.push(block);
         text += at == end ? utf8.finish() : "";
         use(text, at == end);

@@ -94,13 +94,12 @@ Session::Session() : lock_(library_mutex()) {
 std::string reason() {
     std::string text = "unknown reason";
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_first, &text);
-    // A failed system call is described in several lines; what the system said is enough.
-    constexpr std::string_view mark = "error message = '";
-    if (const std::size_t at = text.find(mark); at != std::string::npos) {
-        const std::size_t begin = at + mark.size();
-        text = text.substr(begin, text.find('\'', begin) - begin);
-    }
-    return text;
+    // A failed write is described in several lines: what failed, details, what the system said.
+    const std::size_t said = text.find("error message = '"), line = text.find('\n');
+    return std::max(said, line) == std::string::npos
+               ? text
+               : text.substr(0, text.find(": ")) + ": " +
+                     text.substr(said + 17, text.find('\'', said + 17) - said - 17);
 }
 
 void File::State::fail_call(const std::string& what, const std::string& object) const {

@@ -53,6 +53,10 @@ Json run_state(const Progress& progress, const Sources& sources, const Students&
     for (const auto& s : students) {
         all[s->name()] = student_state(*s);
     }
+    return run_state(progress, sources, std::move(all));
+}
+
+Json run_state(const Progress& progress, const Sources& sources, Json students) {
     return Json::object({{"step", progress.step},
                          {"seconds", progress.seconds},
                          {"restarts", progress.restarts},
@@ -61,7 +65,7 @@ Json run_state(const Progress& progress, const Sources& sources, const Students&
                          {"teacher_digest", sources.teacher_digest},
                          {"data_digest", sources.data_digest},
                          {"instruction_set", sources.instruction_set},
-                         {"students", all}});
+                         {"students", std::move(students)}});
 }
 
 Sources sources_of(const Json& state, const std::string& origin) {
@@ -72,7 +76,9 @@ Sources sources_of(const Json& state, const std::string& origin) {
         }
         return value->as_string();
     };
-    return {text("teacher"), text("teacher_digest"), text("data_digest"), text("instruction_set")};
+    const bool old = state.find("instruction_set") == nullptr;  // a file before 2026-11-24
+    return {text("teacher"), text("teacher_digest"), text("data_digest"),
+            old ? "" : text("instruction_set")};
 }
 
 Progress restore(const Json& state, const std::string& origin, Students& students) {

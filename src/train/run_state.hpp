@@ -37,6 +37,7 @@ struct Sources {
 ///  "instruction_set",
 ///  "students": {name: {"architecture", "updates", "skipped", …}}}
 Json run_state(const Progress& progress, const Sources& sources, const Students& students);
+Json run_state(const Progress& progress, const Sources& sources, Json students);
 Sources sources_of(const Json& state, const std::string& origin);  ///< Error(bad_data)
 /// Puts back what run_state() took; Error(bad_data) naming `origin`.
 Progress restore(const Json& state, const std::string& origin, Students& students);

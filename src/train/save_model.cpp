@@ -12,6 +12,7 @@
 #include "io/digest.hpp"
 #include "model/gpt2.hpp"
 #include "model/model_file.hpp"
+#include "train/run_state.hpp"
 #include "train/state_file.hpp"
 
 namespace lrd {
@@ -44,13 +45,8 @@ void save_model(const std::string& file, const Weights& weights, const std::stri
             {fmt::format("/students/{}/model/{}", student, p.name), weights.parameters().view(p)});
     }
     const Json one = Json::object({{"architecture", to_json(weights.architecture())}});
-    const Json state = Json::object({{"step", 0},
-                                     {"seconds", 0.0},
-                                     {"restarts", 0},
-                                     {"teacher", ""},
-                                     {"teacher_digest", ""},
-                                     {"data_digest", ""},
-                                     {"students", Json::object({{student, one}})}});
+    const Json state = run_state({}, {"", "", "", weights.backend().instruction_set()},
+                                 Json::object({{student, one}}));
     const Provenance provenance{1, "", sha256(""), code_version};
     write_state_file(weights.backend(), file, tensors, state, provenance);
 }

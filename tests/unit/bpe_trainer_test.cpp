@@ -98,12 +98,21 @@ TEST(BpeTrainer, MergesLikeTheDefinitionOnRandomText) {
 }
 
 TEST(BpeTrainer, CountsAddUpOverTrainers) {
+    const auto counts_of = [](const BpeTrainer& trainer) {
+        std::map<std::string, std::int64_t> counts;
+        trainer.for_each_piece([&](std::string_view piece, std::int64_t n) {
+            EXPECT_TRUE(counts.emplace(piece, n).second) << piece;
+        });
+        return counts;
+    };
     BpeTrainer one, two, both;
     one.add("the thesis of the thief ");
-    two.add("other theories bother them ");
+    two.add("other theories of the thesis of the end ");
     both.add("the thesis of the thief ");
-    both.add("other theories bother them ");
+    both.add("other theories of the thesis of the end ");
     two.for_each_piece([&](std::string_view piece, std::int64_t n) { one.add_counts(piece, n); });
+    EXPECT_EQ(counts_of(one), counts_of(both));
+    EXPECT_EQ(counts_of(both).at(" of"), 3);
     EXPECT_EQ(one.train(275).sha256(), both.train(275).sha256());
 }
 
@@ -115,7 +124,7 @@ TEST(BpeTrainer, APieceOfAMegabyteIsNoTrouble) {
     }
     const std::clock_t start = std::clock();  // of this process: other load does not count
     EXPECT_EQ(trained(text, 4096).vocab_size(), 4096);
-    EXPECT_LT(std::clock() - start, 2 * CLOCKS_PER_SEC);
+    EXPECT_LT(std::clock() - start, 2 * LRD_TIME_FACTOR * CLOCKS_PER_SEC);
 }
 
 TEST(BpeTrainer, RefusesAVocabularyTheTextCannotGive) {
