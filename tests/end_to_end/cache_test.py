@@ -2,6 +2,7 @@
 """The teacher cache: what it may change (nothing beyond rounding), what it survives, what it refuses."""
 import json
 import shutil
+import signal
 import subprocess
 import unittest
 
@@ -250,7 +251,9 @@ class Cache(Case):
         config = self.config((LRC,), "slow.toml", steps=100000, checkpoint_every=50000, eval_every=0)
         args = ("train", config, f"--teacher.cache={self.cache}", "--data.limit_tokens=0")
         first = Running(*args, "--out", self.folder / "first")
-        first.wait_until(lambda: logged_step(self.folder / "first") >= 1, "step 1")
+        first.wait_until((self.cache / "cache.json").exists, "a cache")
+        first.process.send_signal(signal.SIGSTOP)  # before it is full: then nobody would have to wait
+        self.assertNotEqual(self.windows(), self.all_windows())
         self.refused(BUSY, [str(self.cache), "another teacher.cache"],
                      run(*args, "--out", self.folder / "second"))
         first.kill()
