@@ -99,6 +99,11 @@ TEST(CommandLine, EveryOptionNamedInHelpIsAccepted) {
         {"train", {config}},
         {"eval", {"--model=m", "--tokens=t"}},
         {"inspect", {"p"}},
+        {"plan", {config}},
+        {"cache", {config, "--teacher.cache=c"}},
+        {"generate", {"--model=m", "--prompt=x"}},
+        {"import", {"--from=d", "--out=f"}},
+        {"export", {"--model=m", "--out=d"}},
     };
     std::size_t seen = 0;
     for (const Command& command : commands()) {
