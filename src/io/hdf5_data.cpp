@@ -87,6 +87,12 @@ Handle select_rows(const File::State& state, const Handle& dataset, const std::s
     return space;
 }
 
+/// Rows in memory, shaped as in the file: else the library walks over them element by element.
+Handle rows_in_memory(Shape shape, std::uint64_t count) {
+    shape[0] = count;
+    return simple_space(shape, false);
+}
+
 std::uint64_t row_size(const Shape& shape) {
     return std::accumulate(shape.begin() + 1, shape.end(), std::uint64_t{1}, std::multiplies<>());
 }
@@ -180,7 +186,7 @@ void File::append_raw(const std::string& name, Type type, const void* values, st
         state_->check(H5Dset_extent(dataset.id(), grown.data()), "extend", name);
         const Handle space =
             select_rows(*state_, dataset, name, now.shape, now.shape[0], count / row);
-        const Handle memory = simple_space({count}, false);
+        const Handle memory = rows_in_memory(now.shape, count / row);
         state_->check(
             H5Dwrite(dataset.id(), memory_type(type), memory.id(), space.id(), H5P_DEFAULT, values),
             "append to", name);
@@ -245,7 +251,7 @@ void File::read_raw(const std::string& name, Type type, void* values, std::uint6
         return;
     }
     const Handle space = select_rows(*state_, dataset, name, found.shape, begin, count);
-    const Handle memory = simple_space({count * row_size(found.shape)}, false);
+    const Handle memory = rows_in_memory(found.shape, count);
     state_->check(
         H5Dread(dataset.id(), memory_type(type), memory.id(), space.id(), H5P_DEFAULT, values),
         "read", name);
