@@ -20,7 +20,7 @@ using Texts = std::vector<std::string>;
 /// A corpus that has been divided.
 struct Divided {
     test::TemporaryDirectory scratch;
-    SilentWorld world(1, 1);
+    SilentWorld world{1, 1};
     Team team{world, 2};
     std::unique_ptr<Corpus> corpus;
 

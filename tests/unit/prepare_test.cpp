@@ -21,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 
 void run(const PrepareOptions& options) {
-    SilentWorld world(1, 1);
+    SilentWorld world{1, 1};
     EXPECT_EQ(prepare(options, world), 0);
 }
 
