@@ -343,7 +343,8 @@ TEST(CachedTeacher, RefusesWhatDoesNotFitTheMemory) {
     needs.windows = std::int64_t{1} << 40;
     EXPECT_ERROR(ExitCode::out_of_memory, "with none, and",
                  open_teacher(model, needs, {2, config.T}, world()));
-    needs.settings.cache = std::filesystem::temp_directory_path() / "lrd-no-such-cache";
+    const TemporaryDirectory folder;
+    needs.settings.cache = folder / "cache";
     EXPECT_ERROR(ExitCode::io, "with none, and",
                  open_teacher(model, needs, {2, config.T}, world()));
     EXPECT_FALSE(std::filesystem::exists(needs.settings.cache));
