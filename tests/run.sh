@@ -6,7 +6,8 @@
 #   bash tests/run.sh --all       these too
 #   bash tests/run.sh -L LABEL    tests of one label: unit, gradients, reference, mpi, house, …
 #
-# LRD_DATA names the folder of test data; tests that need them skip with a message without it.
+# LRD_DATA names the folder of test data, LRD_TORCH_PYTHON a Python with PyTorch and transformers
+# (cmake/torch_python.sh makes one); tests that need them skip with a message without.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,7 +17,7 @@ while [ $# -gt 0 ]; do
     case "$1" in
         --all) selection=() ;;
         -L) label=(-L "${2:?-L needs a label}"); shift ;;
-        *) sed -n '3,10s/^# \{0,1\}//p' "$0" >&2; exit 64 ;;
+        *) sed -n '3,11s/^# \{0,1\}//p' "$0" >&2; exit 64 ;;
     esac
     shift
 done
