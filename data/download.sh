@@ -43,8 +43,15 @@ fetch() {
     found=$([ ! -e "$part" ] || sha256sum "$part" | cut -d' ' -f1)
     if [ "$found" != "$wanted" ]; then
         say "getting $url"
-        curl --fail --location --silent --show-error --retry 3 --continue-at - --output "$part" "$url" ||
-            stop "$url could not be downloaded; the same command goes on with what there is"
+        local get=(curl --fail --location --silent --show-error --retry 3 --output "$part")
+        local code=0
+        "${get[@]}" --continue-at - "$url" || code=$?
+        case $code in 22 | 33 | 36)  # what is there is longer than the file, or the server cannot go on
+            code=0
+            rm -f "$part"
+            "${get[@]}" "$url" || code=$? ;;
+        esac
+        [ $code = 0 ] || stop "$url could not be downloaded; the same command goes on with what there is"
         found=$(sha256sum "$part" | cut -d' ' -f1)
     fi
     if [ "$found" != "$wanted" ]; then

@@ -4,10 +4,13 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 #include <new>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -74,12 +77,22 @@ ExitCode guarded(const Work& work, std::string& sentence) {
     } catch (const std::bad_alloc&) {
         sentence = "out of memory; lower the micro-batch or the number of students";
         return ExitCode::out_of_memory;
+    } catch (const std::system_error& error) {  // of files, stdout among them
+        sentence = error.what();
+        return ExitCode::io;
     } catch (const std::exception& error) {
         sentence = error.what();
     } catch (...) {
         sentence = "an exception of unknown type";
     }
     return ExitCode::internal;
+}
+
+/// What was printed may still lie in a buffer, and the disk behind it may be full.
+void flush_stdout() {
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+        fail(ExitCode::io, "standard output cannot be written: {}", std::strerror(errno));
+    }
 }
 
 bool is_failure(ExitCode code) { return code != ExitCode::done && code != ExitCode::stopped; }
@@ -161,7 +174,13 @@ int run_program(int argc, char** argv) {
 
 int main(int argc, char** argv) {
     std::string sentence;
-    const ExitCode code = guarded([&] { return run_program(argc, argv); }, sentence);
+    const ExitCode code = guarded(
+        [&] {
+            const int result = run_program(argc, argv);
+            flush_stdout();
+            return result;
+        },
+        sentence);
     if (!sentence.empty()) {
         complain(sentence);
     }

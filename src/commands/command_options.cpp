@@ -35,8 +35,8 @@ std::vector<Option> options_of(PrepareArguments& a) {
 
 std::vector<Option> options_of(PlanOptions& o) {
     return {
-        option("", "ranks", o.ranks, "of the run; 0 = as many as plan", not_negative),
-        option("", "nodes", o.nodes, "that share the ranks", positive),
+        option("", "ranks", o.ranks, "of the run; 0 = as many as plan", {.min = 0, .max = 1 << 24}),
+        option("", "nodes", o.nodes, "that share the ranks", {.min = 1, .max = 1 << 24}),
         option("", "rate", o.rate, "GFLOP/s of a rank, for the time; 0 = unknown", not_negative),
         option("", "measure", o.measure, "time a few steps here instead"),
         option("", "accelerator", o.accelerator, "does a rank fit it, and its time at best",

@@ -146,8 +146,10 @@ int eval(const EvalOptions& options, Communicator& world) {
     const std::int64_t context = options.context > 0 ? options.context : model.config().T;
     for (const TokenFiles& tokens : splits) {
         check_fits(model.config(), model.name, tokens, context);
+        check_same_tokenizer(locate_model(options.model), tokens);
         if (teacher) {
             check_fits(teacher->config(), teacher->name, tokens, context);
+            check_same_tokenizer(locate_model(options.teacher), tokens);
         }
         EvalWindows(tokens, context, options.stride, 1);  // its checks, before hours of others
     }

@@ -5,12 +5,30 @@
 
 #include "core/check.hpp"
 #include "data/tokenizer.hpp"
+#include "io/hdf5.hpp"
 #include "io/publish.hpp"
 #include "io/work_folder.hpp"
+#include "train/run_state.hpp"
 
 namespace lrd {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+bool is_model_file(const std::string& file) {
+    if (!fs::is_regular_file(file)) {
+        return false;
+    }
+    try {
+        read_model_state(h5::File::open(file), "");
+        return true;
+    } catch (const Error&) {
+        return false;
+    }
+}
+
+}  // namespace
 
 ModelTokenizer find_tokenizer(const ModelLocation& at) {
     ModelTokenizer out{tokenizer_folder(at)};
@@ -30,6 +48,10 @@ ModelTokenizer find_tokenizer(const ModelLocation& at) {
 
 void copy_tokenizer(const ModelTokenizer& tokenizer, const std::string& folder) {
     if (tokenizer.folder.empty()) {
+        return;
+    }
+    if (!fs::exists(tokenizer.folder + "/vocab.json")) {  // under OpenAI's names
+        Tokenizer::load(tokenizer.folder).save(folder);
         return;
     }
     for (const char* name : {"/vocab.json", "/merges.txt"}) {
@@ -57,6 +79,19 @@ void check_model_file(const std::string& file, bool overwrite) {
              "--out {}: the file is there; choose another, or replace it with "
              "--overwrite",
              file);
+    }
+    if (fs::exists(file) && !is_model_file(file)) {
+        fail(ExitCode::busy, "--out {}: this is no model file; choose another", file);
+    }
+    const std::string tokenizer = file + ".tokenizer";
+    if (fs::exists(tokenizer)) {
+        for (const auto& entry : fs::directory_iterator(tokenizer)) {
+            const std::string name = entry.path().filename().string();
+            if (name != "vocab.json" && name != "merges.txt") {
+                fail(ExitCode::busy, "--out {}: beside it, {} holds {}, which is no tokenizer's",
+                     file, tokenizer, name);
+            }
+        }
     }
 }
 

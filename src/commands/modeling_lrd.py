@@ -62,7 +62,6 @@ LINEARS = ["attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"]
 
 class LrdGpt2LMHeadModel(GPT2LMHeadModel):
     config_class = LrdGpt2Config
-    _tied_weights_keys = None
 
     def __init__(self, config):
         super().__init__(config)
@@ -79,9 +78,10 @@ class LrdGpt2LMHeadModel(GPT2LMHeadModel):
             self.transformer.wte = FactoredTable(v, c, re)
             tied = config.tie_word_embeddings
             self.lm_head = TiedHead(self.transformer.wte) if tied else FactoredHead(v, c, re)
-        elif config.tie_word_embeddings:
-            self.lm_head.weight = self.transformer.wte.weight
+            # Nothing is left to tie: the first name is that of transformers 4, the second of 5.
+            self._tied_weights_keys = None
+            self.all_tied_weights_keys = {}
 
     def tie_weights(self, *args, **kwargs):
-        if isinstance(self.transformer.wte, nn.Embedding) and self.config.tie_word_embeddings:
-            self.lm_head.weight = self.transformer.wte.weight
+        if isinstance(self.transformer.wte, nn.Embedding):
+            return super().tie_weights(*args, **kwargs)

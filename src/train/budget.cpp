@@ -218,9 +218,6 @@ Budget Run::budget() const {
         add_student(b, *student, rows);
     }
     add_region(b, trainer_->head().arena());
-    if (const GradientTree* tree = trainer_->tree()) {
-        add_region(b, tree->arena());
-    }
     add_region(b, trainer_->arena());
     if (const GradientTree* tree = trainer_->tree()) {
         add_region(b, tree->arena());

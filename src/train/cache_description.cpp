@@ -49,6 +49,7 @@ Json describe_cache(const CacheNeeds& n) {
                          {"document_mask", n.data.document_mask},
                          {"windows", n.windows},
                          {"compute_precision", "fp32"},
+                         {"instruction_set", n.instruction_set},
                          {"cache_precision", n.settings.cache_precision},
                          {"cache_topk", n.settings.cache_topk},
                          {"taus", Json(cached_taus(n))},
@@ -70,6 +71,11 @@ void check_same(const std::string& folder, const Json& found, const Json& wanted
             differs += fmt::format("{}{} ({} → {})", differs.empty() ? "" : ", ", words,
                                    short_text(found.at(key)), short_text(wanted.at(key)));
         }
+    }
+    if (needs.reproducible && found.at("instruction_set") != wanted.at("instruction_set")) {
+        differs += fmt::format("{}another instruction set, which run.reproducible fixes ({} → {})",
+                               differs.empty() ? "" : ", ", short_text(found.at("instruction_set")),
+                               short_text(wanted.at("instruction_set")));
     }
     if (!differs.empty()) {
         fail(ExitCode::bad_data,

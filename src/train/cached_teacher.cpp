@@ -45,6 +45,7 @@ CachedTeacher::CachedTeacher(Gpt2& model, std::vector<std::int64_t> clone_layers
     rounded_ = arena_.region("rounded", DType::bf16, {n, c.C});
     staging_.resize(static_cast<std::size_t>(n * widest));
     missing_.resize(static_cast<std::size_t>(capacity.B));
+    writes_.resize(missing_.size());
     if (!taus.empty()) {
         z_ = arena_.region("logits", DType::f32, {std::min(logit_rows, n), c.V});
         top_k_ = TopK{fields_[0].values, fields_[1].values, taus, {}};
@@ -88,7 +89,7 @@ void CachedTeacher::run(const View& ids, BatchShape batch, std::span<const std::
         }
     }
     for (std::size_t b = 0; b < windows.size(); ++b) {
-        if (missing_[b] && cache_->wants(windows[b])) {
+        if (writes_[b]) {
             cache_->commit(windows[b]);
         }
         ++(missing_[b] ? account_.computed : account_.read);
@@ -101,6 +102,9 @@ bool CachedTeacher::compute(const View& ids, std::span<const std::int64_t> windo
     bool any = false;
     for (std::size_t b = 0; b < windows.size(); ++b) {
         missing_[b] = !cache_->has(windows[b]);
+        const auto before = windows.first(b);
+        writes_[b] = missing_[b] && cache_->wants(windows[b]) &&
+                     std::find(before.begin(), before.end(), windows[b]) == before.end();
         any = any || missing_[b];
     }
     if (any) {
@@ -149,7 +153,7 @@ void CachedTeacher::keep(std::size_t field, std::span<const std::int64_t> window
     const double start = log::now();
     const std::size_t bytes = cache_->layout().field_bytes(field);
     for (std::size_t b = 0; b < windows.size(); ++b) {
-        if (missing_[b] && cache_->wants(windows[b])) {
+        if (writes_[b]) {
             cache_->write(windows[b], field, {staging_.data() + b * bytes, bytes});
         }
     }

@@ -68,7 +68,9 @@ private:
     View z_;                          // (rows, V) logits from which the K largest are taken
     std::vector<std::byte> staging_;  // one field of a batch on the host
     std::vector<std::size_t> taps_;   // (L · taps_per_layer) places of the clone targets
-    std::vector<bool> missing_;       // (B) of the batch at hand
+    // (B) of the batch at hand: what has to be computed, and of that what is written. A window that
+    // stands twice in a batch is written once.
+    std::vector<bool> missing_, writes_;
     std::optional<TopK> top_k_;
     BatchShape batch_;
     bool cached_ = false;  // the batch at hand is one of windows

@@ -3,15 +3,16 @@
 
 #include <algorithm>
 
+#include "config/run_options.hpp"
 #include "core/check.hpp"
 #include "core/log.hpp"
 #include "data/loader.hpp"
-#include "model/model_file.hpp"
-#include "train/checkpoint.hpp"
+#include "train/cache_description.hpp"
 #include "train/model_reference.hpp"
 #include "train/open_teacher_cache.hpp"
 #include "train/resolve_config.hpp"
 #include "train/run.hpp"
+#include "train/same_on_all_ranks.hpp"
 #include "train/stop.hpp"
 #include "train/trainer.hpp"
 
@@ -21,21 +22,26 @@ namespace {
 /// Teacher and tokens of a configuration, as its run has them.
 struct Source {
     Source(const Config& given, Backend& backend, Communicator& world) {
+        root_first(world, [&] { config = resolved(given); });
+        check_same_on_all_ranks(world, to_toml(config));
         root_first(world, [&] {
-            config = resolved(given);
             tokens = std::make_unique<TokenFiles>(config.data.tokens, config.data.split);
             // In the order of the windows; the run's own order is nothing to a cache.
             loader = std::make_unique<Loader>(
                 *tokens, LoaderSettings{config.data.context, false, 0, config.data.limit_tokens,
                                         config.data.document_mask});
-            weights = load_teacher(backend, config.teacher.model);
-            check_teacher_reads(weights->config(), config.teacher.model, *tokens,
-                                config.data.context);
-            model = std::make_unique<Gpt2>(*weights, "teacher", shape(), true);
-            CacheNeeds needs = cache_needs(config, weights->config());
-            needs.teacher_digest = weights_digest(*weights);
-            needs.tokens_digest = tokens->digest();
-            needs.windows = loader->windows();
+            check_teacher_reads(locate_model(config.teacher.model).architecture.config,
+                                config.teacher.model, *tokens, config.data.context);
+        });
+        shared = load_shared_teacher(backend, world, config.teacher.model);
+        CacheNeeds needs = cache_needs(config, shared.weights->config());
+        needs.teacher_digest = shared.digest;
+        needs.tokens_digest = tokens->digest();
+        needs.instruction_set = backend.instruction_set();
+        needs.windows = loader->windows();
+        check_same_on_all_ranks(world, describe_cache(needs).dump(0));
+        root_first(world, [&] {
+            model = std::make_unique<Gpt2>(*shared.weights, "teacher", shape(), true);
             teacher = open_teacher(*model, needs, shape(), world);
         });
         cached = dynamic_cast<CachedTeacher*>(teacher.get());
@@ -48,7 +54,7 @@ struct Source {
     Config config;
     std::unique_ptr<TokenFiles> tokens;
     std::unique_ptr<Loader> loader;
-    std::unique_ptr<Weights> weights;
+    SharedTeacher shared;
     std::unique_ptr<Gpt2> model;
     std::unique_ptr<Teacher> teacher;
     CachedTeacher* cached = nullptr;
@@ -99,6 +105,10 @@ ExitCode fill_cache(const Config& given, Backend& backend, Communicator& world) 
         }
     }
     share_cache(cache, world);
+    if (!cache.complete()) {
+        fail(ExitCode::internal, "{}: only {} of {} windows are there", source.config.teacher.cache,
+             cache.present(), source.loader->windows());
+    }
     log::info("{}: all {} windows are there", source.config.teacher.cache, cache.present());
     return ExitCode::done;
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/check.hpp"
+#include "data/tokenizer.hpp"
 #include "io/hdf5.hpp"
 #include "io/publish.hpp"
 #include "model/hf_config.hpp"
@@ -58,6 +59,10 @@ struct Parts {
 std::optional<Parts> take_apart(const std::string& reference) {
     if (fs::is_directory(reference)) {
         return Parts{reference, "", ""};
+    }
+    const std::size_t step = reference.rfind('@');
+    if (step != std::string::npos && fs::is_directory(reference.substr(0, step))) {
+        return Parts{reference.substr(0, step), "", reference.substr(step + 1)};
     }
     const std::size_t colon = reference.rfind(':');
     if (colon != std::string::npos && fs::is_directory(reference.substr(0, colon))) {
@@ -162,8 +167,10 @@ std::string tokenizer_folder(const ModelLocation& at) {
     const std::string folder = !at.hugging_face.empty() ? at.hugging_face
                                : !at.run.empty()        ? at.run + "/tokenizer"
                                                         : at.file + ".tokenizer";
-    const bool both = fs::exists(folder + "/vocab.json") && fs::exists(folder + "/merges.txt");
-    return both ? folder : "";
+    const auto there = [&](const char* name) { return fs::exists(folder + name); };
+    const bool any = (there("/vocab.json") && there("/merges.txt")) ||
+                     (there("/encoder.json") && there("/vocab.bpe"));
+    return any ? folder : "";
 }
 
 void load_weights(const ModelLocation& at, Weights& weights) {
@@ -198,6 +205,22 @@ LoadedModel load_model(Backend& backend, const std::string& reference) {
     return load_model(backend, locate_model(reference));
 }
 
+void check_same_tokenizer(const ModelLocation& at, const TokenFiles& tokens) {
+    const std::string folder = tokenizer_folder(at);
+    if (folder.empty()) {
+        return;  // none is known
+    }
+    const std::string digest = Tokenizer::load(folder).sha256();
+    if (digest != tokens.header().tokenizer_sha256) {
+        fail(
+            ExitCode::bad_data,
+            "{} was trained with another tokenizer ({}, digest {}) than the tokens in {} were made "
+            "with ({}); prepare them with --tokenizer {}",
+            at.name, folder, digest.substr(0, 12), tokens.directory(),
+            tokens.header().tokenizer_sha256.substr(0, 12), folder);
+    }
+}
+
 void check_teacher_reads(const Gpt2Config& teacher, const std::string& reference,
                          const TokenFiles& tokens, std::int64_t context) {
     if (teacher.V != tokens.vocabulary()) {
@@ -211,6 +234,7 @@ void check_teacher_reads(const Gpt2Config& teacher, const std::string& reference
              "data.context = {} is longer than the {} positions of the teacher {}", context,
              teacher.T, reference);
     }
+    check_same_tokenizer(locate_model(reference), tokens);
 }
 
 std::unique_ptr<Weights> blank_teacher(Backend& backend, const std::string& reference) {
@@ -241,6 +265,18 @@ std::unique_ptr<Weights> load_teacher(Backend& backend, const std::string& refer
         merge(*load_model(backend, at).weights, *teacher);
     }
     publish();
+    return teacher;
+}
+
+SharedTeacher load_shared_teacher(Backend& backend, Communicator& world,
+                                  const std::string& reference) {
+    SharedTeacher teacher{world.node_memory(backend), nullptr, ""};
+    teacher.weights = load_teacher(backend, reference, teacher.memory.get());
+    const bool reads = teacher.memory->writes();
+    const std::string mine = reads ? weights_digest(*teacher.weights) : "";
+    std::string of_root = mine;
+    world.broadcast(of_root, 0);
+    teacher.digest = reads ? mine : of_root;
     return teacher;
 }
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// MODEL on the command line and in TOML: RUN, RUN:student, RUN:student@step, @best, @last, a model
+// MODEL on the command line and in TOML: RUN, RUN:student, RUN:student@step, RUN@step (@best, @last), a model
 // file (.h5) or a directory of Hugging Face.
 #pragma once
 
 #include <memory>
 #include <string>
 
+#include "comm/communicator.hpp"
 #include "comm/node_memory.hpp"
 #include "data/token_files.hpp"
 #include "model/weights.hpp"
@@ -44,6 +45,9 @@ void load_weights(const ModelLocation& location, Weights& weights);
 LoadedModel load_model(Backend& backend, const ModelLocation& location);
 LoadedModel load_model(Backend& backend, const std::string& reference);
 
+/// Error(bad_data) if the model is known to have another tokenizer than the tokens.
+void check_same_tokenizer(const ModelLocation& location, const TokenFiles& tokens);
+
 /// Error(bad_data) unless the teacher reads these tokens, in windows of `context`.
 void check_teacher_reads(const Gpt2Config& teacher, const std::string& reference,
                          const TokenFiles& tokens, std::int64_t context);
@@ -55,5 +59,14 @@ std::unique_ptr<Weights> blank_teacher(Backend& backend, const std::string& refe
 /// With `memory` its tensors stand there: one rank of a node reads them, all ranks of the node call.
 std::unique_ptr<Weights> load_teacher(Backend& backend, const std::string& reference,
                                       NodeMemory* memory = nullptr);
+
+/// A teacher that stands once per node, where its memory allows. Collective.
+struct SharedTeacher {
+    std::unique_ptr<NodeMemory> memory;
+    std::unique_ptr<Weights> weights;
+    std::string digest;  // of the weights, as the rank that read them found it
+};
+SharedTeacher load_shared_teacher(Backend& backend, Communicator& world,
+                                  const std::string& reference);
 
 }  // namespace lrd

@@ -193,6 +193,7 @@ CacheNeeds cache_needs(const Config& config, const Gpt2Config& teacher) {
     needs.settings = config.teacher;
     needs.teacher = teacher;
     needs.data = config.data;
+    needs.reproducible = config.run.reproducible;
     const TeacherSettings& s = config.teacher;
     if (s.cache_topk > 0 && s.cache == "none") {
         fail(ExitCode::usage,

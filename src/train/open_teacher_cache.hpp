@@ -19,6 +19,8 @@ struct CacheNeeds {
     TeacherSettings settings;
     Gpt2Config teacher;
     std::string teacher_digest, tokens_digest;
+    std::string instruction_set;  // of the machine: decides the last bits of what is computed
+    bool reproducible = false;    // … which run.reproducible fixes
     DataSettings data;
     std::int64_t windows = 0;
     bool planned = false;  // its buffers alone: nothing is opened, made or refused for room

@@ -51,7 +51,6 @@ private:
     void open_data();
     void check_teacher() const;
     void load_teacher();
-    void read_teacher();
     void make_students();
     void start_or_resume();
     void first_values();

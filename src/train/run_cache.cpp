@@ -10,6 +10,7 @@ CacheNeeds Run::needs_of_cache() const {
     CacheNeeds needs = cache_needs(config_, teacher_weights_->config());
     needs.teacher_digest = sources_.teacher_digest;
     needs.tokens_digest = tokens_->digest();
+    needs.instruction_set = sources_.instruction_set;
     needs.windows = loader_->windows();
     needs.planned = blank_;
     return needs;

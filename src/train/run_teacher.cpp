@@ -48,22 +48,15 @@ void Run::load_teacher() {
     if (blank_) {
         teacher_weights_ = blank_teacher(backend_, config_.teacher.model);
     } else {
-        read_teacher();
+        // One rank of a node reads it, and its digest is compared with the other nodes'.
+        SharedTeacher teacher = load_shared_teacher(backend_, world_, config_.teacher.model);
+        teacher_memory_ = std::move(teacher.memory);
+        teacher_weights_ = std::move(teacher.weights);
+        sources_.teacher_digest = teacher.digest;
     }
     teacher_model_ =
         std::make_unique<Gpt2>(*teacher_weights_, "teacher",
                                BatchShape{config_.train.micro_batch, config_.data.context}, true);
-}
-
-/// One rank of a node reads it, and its digest is compared with the other nodes'.
-void Run::read_teacher() {
-    teacher_memory_ = world_.node_memory(backend_);
-    teacher_weights_ = lrd::load_teacher(backend_, config_.teacher.model, teacher_memory_.get());
-    const bool reads = teacher_memory_->writes();
-    const std::string mine = reads ? weights_digest(*teacher_weights_) : "";
-    std::string of_root = mine;
-    world_.broadcast(of_root, 0);
-    sources_.teacher_digest = reads ? mine : of_root;
 }
 
 }  // namespace lrd

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <utility>
 
 #include "core/check.hpp"
 #include "io/hdf5_chunks.hpp"
@@ -135,8 +136,10 @@ void FileCache::add_part(const std::string& name) {
                    fmt::format("window {} is not in [0, {})", windows[row], layout().windows));
         }
         Place& at = index_[static_cast<std::size_t>(windows[row])];
-        present_ += at.part < 0 ? 1 : 0;
-        at = {part, static_cast<std::int32_t>(row)};
+        if (at.part < 0) {  // a second copy, of another rank, is not needed
+            ++present_;
+            at = {part, static_cast<std::int32_t>(row)};
+        }
     }
     known_.insert(name);
     parts_.push_back(path);
@@ -179,7 +182,17 @@ bool FileCache::read_plainly(const Place& at, std::size_t field, std::span<std::
         for (const CacheField& f : layout().fields) {
             part.places.push_back(h5::row_places(path, f.name));
         }
+    }
+    if (part.file < 0) {
+        if (plain_open_.size() == most_open) {
+            Plain& oldest = plain_[static_cast<std::size_t>(plain_open_.front())];
+            ::close(std::exchange(oldest.file, -1));
+            plain_open_.erase(plain_open_.begin());
+        }
         part.file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+        if (part.file >= 0) {
+            plain_open_.push_back(at.part);
+        }
     }
     const std::vector<std::uint64_t>& places = part.places[field];
     if (part.file < 0 || places.empty()) {

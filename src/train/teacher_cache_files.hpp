@@ -63,6 +63,7 @@ private:
     std::set<std::string> known_;
     std::vector<std::optional<h5::File>> files_;  // of parts_; open while needed
     std::vector<std::int32_t> open_;              // in the order of their opening
+    std::vector<std::int32_t> plain_open_;        // the same of plain_
 
     std::optional<h5::File> part_;  // being written, under a temporary name
     std::string temporary_;

@@ -8,8 +8,8 @@ import subprocess
 import unittest
 
 import h5py
-from harness import (DENSE, LRC, SGD, STOPPED, Case, Running, fingerprint, logged_step, manifest, run,
-                     same_run, status, toml)
+from harness import (DENSE, LRC, LRD, SGD, STOPPED, Case, Running, fingerprint, logged_step, manifest, run,
+                     run_well, same_run, status, toml)
 
 USAGE, BAD_DATA, MISSING, BUSY, IO = 64, 65, 66, 73, 74
 SOON = 10  # seconds
@@ -268,6 +268,27 @@ class Refusals(Case):
         config.write_text(toml(tokens, [DENSE], steps=1))
         self.expect(run("train", config, "--out", teacher), 0)
         self.eval(BAD_DATA, [str(teacher), "280", "300", "tokenizer"], self.world.teacher, "--teacher", teacher)
+
+    def test_tokens_of_another_tokenizer(self):
+        text = self.folder / "other.txt"
+        text.write_text(self.world.text.read_text().translate(str.maketrans("aeiou", "uoiea")))
+        tokens = self.folder / "other"
+        run_well("prepare", "--text", text, "--tokenizer", "train:300", "--out", tokens, "--test", "0.1")
+        self.refused(BAD_DATA, ["another tokenizer", str(tokens), "--tokenizer"], "eval", "--model", self.world.teacher,
+                     "--tokens", tokens)
+        self.refused_run(BAD_DATA, ["another tokenizer", str(tokens)], f"--data.tokens={tokens}")
+
+    def test_a_full_disk_behind_standard_output(self):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([LRD, "inspect", self.world.teacher], stdout=full, stderr=subprocess.PIPE, text=True)
+        self.assertEqual(done.returncode, IO, done.stderr)
+        self.assertIn("lrd: ", done.stderr)
+
+    def test_what_is_no_model_is_not_overwritten(self):
+        mine = self.folder / "mine.h5"
+        mine.write_text("no model")
+        self.refused(BUSY, ["mine.h5", "no model file"], "export", "--model", self.world.teacher, "--as", "h5", "--out",
+                     mine, "--overwrite", ranks=None)
 
     def test_eval_nothing_there(self):
         self.eval(MISSING, ["nowhere", "RUN:student"], self.folder / "nowhere")

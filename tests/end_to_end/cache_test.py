@@ -8,7 +8,7 @@ import unittest
 
 import h5py
 import numpy as np
-from harness import (KD, LRC, Case, Running, columns, fingerprint, logged_step, run, same_run)
+from harness import (ENVIRONMENT, KD, LRC, LRD, MPIEXEC, Case, Running, columns, fingerprint, logged_step, run, same_run)
 
 USAGE, BAD_DATA, MEMORY, BUSY, IO = 64, 65, 71, 73, 74
 LIMIT_TOKENS, STEPS = 40 * 32 + 1, 12  # 16 windows a step: the first epoch ends inside step 3
@@ -245,6 +245,33 @@ class Cache(Case):
         self.refused(BUSY, [str(self.world.tokens), "not of lrd"],
                      self.train("r", f"--teacher.cache={self.world.tokens}", code=BUSY))
         self.refused(USAGE, ["memory", "folder"], self.fill("--teacher.cache=memory", code=USAGE))
+
+    def test_a_window_twice_in_a_batch(self):
+        """Micro-batches of 8 end no epoch of 37 windows: one holds the end of an epoch and the next's begin."""
+        for seed in (1, 2, 3):
+            shutil.rmtree(self.cache, ignore_errors=True)
+            self.cached(f"seed-{seed}", "--train.micro_batch=8", f"--run.seed={seed}")
+            self.assertEqual(sorted(self.windows()), self.expected)
+        shutil.rmtree(self.cache)
+        self.cached("few", "--train.micro_batch=8", "--data.limit_tokens=150")  # fewer windows than a batch has
+
+    def test_ranks_that_differ(self):
+        config = self.config((LRC,), "fill.toml", steps=2)
+        fill = [LRD, "cache", config, LIMIT, f"--teacher.cache={self.cache}"]
+        launcher = [MPIEXEC[0], *MPIEXEC[1:-1]]
+        result = subprocess.run([*launcher, "-n", "1", *fill, ":", "-n", "1", *fill, "--train.micro_batch=2"],
+                                capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
+        self.assertEqual(result.returncode, USAGE, result.stderr)
+        self.assertIn("micro_batch", result.stderr)
+
+    def test_another_instruction_set_under_reproducible(self):
+        self.fill()
+        description = self.cache / "cache.json"
+        description.write_text(description.read_text().replace('"instruction_set": "', '"instruction_set": "other '))
+        for part in self.cache.glob("part-*.h5"):
+            part.unlink()  # they carry the digest of the description
+        self.cached("any")
+        self.refused(BAD_DATA, ["instruction set", "reproducible"], self.cached("same", "--run.reproducible", code=BAD_DATA))
 
     def test_another_job_fills(self):
         # A checkpoint after every step makes the filling slow enough to be stopped within it.

@@ -50,6 +50,11 @@ mkdir "$out"
 head -c 1000 "$mirror/ptb.train.txt" >"$out/.ptb.train.txt.part"
 bash "$data/get_ptb.sh" --out "$out" --sha256 "$work/sums" >"$work/said" 2>&1 || fail "cannot go on"
 cmp -s "$out/ptb.train.txt" "$mirror/ptb.train.txt" || fail "what went on differs"
+# What lies there is longer than the file: it cannot go on, and begins again.
+rm "$out/ptb.train.txt"
+head -c 10000000 /dev/zero >"$out/.ptb.train.txt.part"
+bash "$data/get_ptb.sh" --out "$out" --sha256 "$work/sums" >"$work/said" 2>&1 || fail "does not begin again"
+cmp -s "$out/ptb.train.txt" "$mirror/ptb.train.txt" || fail "what began again differs"
 # Cut off between the last byte and the new name.
 rm "$out/ptb.train.txt"
 cp "$mirror/ptb.train.txt" "$out/.ptb.train.txt.part"

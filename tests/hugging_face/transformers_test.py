@@ -120,8 +120,11 @@ class Small(Transformers):
         untied = self.folder / "untied"
         config = self.config(['name = "s"\nform = "factored"\nrank = 6\nembedding_rank = 5'], steps=2)
         run_well("train", config, "--out", untied, "--teacher.model", teacher)
+        whole = self.folder / "whole"  # low rank, but for the embedding, to which the head is tied
+        config = self.config(['name = "s"\nform = "factored"\nrank = 6'], "whole.toml", steps=2)
+        run_well("train", config, "--out", whole)
         ids = self.ids(self.vocabulary, 32)
-        for student, form in ((f"{self.world.uninterrupted}:rel", "hf-dense"),
+        for student, form in ((f"{self.world.uninterrupted}:rel", "hf-dense"), (whole, "hf"),
                               (f"{self.world.uninterrupted}:rel", "hf"), (untied, "hf"), (untied, "hf-dense")):
             with self.subTest(f"{student} {form}"):
                 out = self.folder / "out"
