@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -45,6 +46,10 @@ public:
     std::vector<std::int64_t> document_offsets() const;  ///< of the table, not kept
 
     std::int64_t blocks_read() const { return blocks_.reads(); }
+    /// That read() comes to hold.
+    std::int64_t memory_bytes() const {
+        return std::min(n_tokens(), most_kept) * static_cast<std::int64_t>(sizeof(std::int32_t));
+    }
 
     static std::vector<std::string> splits_in(const std::string& dir);  ///< sorted
 
@@ -65,8 +70,9 @@ private:
     SplitTotals totals_;
     std::string digest_;
     std::vector<Shard> shards_;
-    mutable std::vector<std::uint16_t> narrow_;  // reused
-    mutable BlockCache blocks_{std::int64_t{1} << 22};
+    mutable std::vector<std::uint16_t> narrow_;                       // reused
+    static constexpr std::int64_t most_kept = std::int64_t{1} << 22;  // tokens
+    mutable BlockCache blocks_{most_kept};
     mutable std::optional<DocumentTable> documents_;
 };
 

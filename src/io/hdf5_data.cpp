@@ -17,7 +17,11 @@ Shape default_chunk(const Shape& shape, std::uint64_t unit) {
     std::uint64_t rest = std::accumulate(shape.begin(), shape.end(), unit, std::multiplies<>());
     for (std::size_t d = 0; d < shape.size() && rest > default_chunk_bytes; ++d) {
         rest /= shape[d];
-        chunk[d] = std::clamp<std::uint64_t>(default_chunk_bytes / rest, 1, shape[d]);
+        const std::uint64_t most =
+            std::clamp<std::uint64_t>(default_chunk_bytes / rest, 1, shape[d]);
+        // Even pieces: the last one is stored whole, however little of it is used.
+        const std::uint64_t pieces = (shape[d] + most - 1) / most;
+        chunk[d] = (shape[d] + pieces - 1) / pieces;
         rest *= chunk[d];
     }
     return chunk;

@@ -20,15 +20,15 @@ std::string absolute(const std::string& path) {
     return (whole.has_filename() ? whole : whole.parent_path()).string();  // without a last slash
 }
 
-/// "RUN:student@step" with an absolute RUN.
+/// "RUN:student@step" or "RUN@step" with an absolute RUN.
 std::string absolute_model(const std::string& reference) {
     if (reference.empty() || fs::exists(reference)) {
         return absolute(reference);
     }
     const std::size_t colon = reference.rfind(':');
-    return colon == std::string::npos
-               ? reference
-               : absolute(reference.substr(0, colon)) + reference.substr(colon);
+    const std::size_t end = colon == std::string::npos ? reference.rfind('@') : colon;
+    return end == std::string::npos ? reference
+                                    : absolute(reference.substr(0, end)) + reference.substr(end);
 }
 
 }  // namespace
