@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "commands/prepare.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <memory>
@@ -11,6 +12,7 @@
 #include "core/log.hpp"
 #include "data/corpus.hpp"
 #include "data/prepare_manifest.hpp"
+#include "io/hdf5.hpp"
 #include "io/publish.hpp"
 #include "io/work_folder.hpp"
 
@@ -67,13 +69,31 @@ fs::path out_path(const std::string& out) {
     return named.filename().empty() ? named.parent_path() : named;
 }
 
+/// Whether prepare writes files of this name and kind.
+bool is_ours(const fs::path& path) {
+    const std::string name = path.filename().string();
+    if (name == tokenizer_folder) {
+        return std::all_of(fs::directory_iterator(path), fs::directory_iterator(),
+                           [](const auto& entry) {
+                               const std::string file = entry.path().filename().string();
+                               return file == "vocab.json" || file == "merges.txt";
+                           });
+    }
+    if (shard_format::split_of(name).empty()) {
+        return name == shard_format::manifest;
+    }
+    try {
+        return h5::File::open(path.string()).has_attribute("/", shard_format::tokenizer_sha256);
+    } catch (const Error&) {  // damaged, in a folder that prepare made; else of somebody
+        return PrepareManifest::is_in(path.parent_path().string());
+    }
+}
+
 /// "" if everything in `out` could come from an earlier prepare, else a name that could not.
 std::string foreign_entry(const fs::path& out) {
     for (const auto& entry : fs::directory_iterator(out)) {
-        const std::string name = entry.path().filename().string();
-        if (shard_format::split_of(name).empty() && name != tokenizer_folder &&
-            name != shard_format::manifest) {
-            return name;
+        if (!is_ours(entry.path())) {
+            return entry.path().filename().string();
         }
     }
     return "";

@@ -190,6 +190,33 @@ std::vector<Merge> read_merges(const std::string& path, const char* vocab_name, 
     return merges;
 }
 
+/// A text never becomes a token that no merge makes: the file of merges was cut off, unless it is one
+/// that people put in, like "<pad>" or "[MASK]".
+void check_all_made(const std::vector<std::string>& tokens, const std::vector<Merge>& merges,
+                    std::int32_t end_of_text, const std::string& merges_path) {
+    std::vector<bool> made(tokens.size(), false);
+    for (const Merge& merge : merges) {
+        made[static_cast<std::size_t>(merge.merged)] = true;
+    }
+    std::size_t lost = 0;
+    std::string first;
+    for (std::size_t id = 0; id < tokens.size(); ++id) {
+        const std::string& t = tokens[id];
+        const bool put_in = static_cast<std::int32_t>(id) == end_of_text ||
+                            (t.starts_with('<') && t.ends_with('>')) ||
+                            (t.starts_with('[') && t.ends_with(']'));
+        if (t.size() > 1 && !made[id] && !put_in) {
+            first = lost++ == 0 ? shown(t) : first;
+        }
+    }
+    if (lost > 0) {
+        fail(ExitCode::bad_data,
+             "{}: no line makes the token {} ({} of {} such tokens); it was cut off, or is of "
+             "another tokenizer: get it again",
+             merges_path, first, lost, tokens.size());
+    }
+}
+
 }  // namespace
 
 Tokenizer Tokenizer::load(const std::filesystem::path& dir) {
@@ -199,6 +226,7 @@ Tokenizer Tokenizer::load(const std::filesystem::path& dir) {
     std::vector<std::string> tokens = read_vocab(vocab_path, end_of_text);
     const Ids ids = ids_of(tokens, end_of_text, vocab_path);
     std::vector<Merge> merges = read_merges((dir / names.merges).string(), names.vocab, ids);
+    check_all_made(tokens, merges, end_of_text, (dir / names.merges).string());
     return Tokenizer(std::move(tokens), std::move(merges), end_of_text);
 }
 

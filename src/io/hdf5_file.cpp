@@ -87,6 +87,9 @@ Handle access_properties(const std::string& path, bool read_only) {
 }
 
 Session::Session() : lock_(library_mutex()) {
+    // At exit the library would close once more what a full disk kept it from closing, and crash.
+    static const bool no_exit_handler = H5dont_atexit() >= 0;
+    static_cast<void>(no_exit_handler);
     H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
     H5Eclear2(H5E_DEFAULT);
 }

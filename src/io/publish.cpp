@@ -136,6 +136,9 @@ std::string read_text(const std::string& path) {
     if (!fs::exists(path, error)) {
         fail(ExitCode::missing_input, "{}: is not there; check the path", path);
     }
+    if (fs::is_directory(path, error)) {
+        fail(ExitCode::missing_input, "{}: is a folder, not a file; check the path", path);
+    }
     std::ifstream file(path, std::ios::binary);
     std::ostringstream text;
     text << file.rdbuf();

@@ -156,10 +156,14 @@ class Prepare(Case):
         if subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "none", small],
                           capture_output=True).returncode:
             self.skipTest("no right to mount")
-        for size in ("300k", "900k"):
+        # The last one fills up inside HDF5, which must not crash at exit.
+        big = self.folder / "big.txt"
+        big.write_text("".join(f"{i} {i * i} {i % 97}\n\n" for i in range(100000)))
+        for text, rule, size, ranks in ((self.text, "blank-line", "300k", 2), (self.text, "blank-line", "900k", 2),
+                                        (big, "file", "1m", None)):
             script = f'mount -t tmpfs -o size={size} none "$0"; "$@"; code=$?; ls -A "$0"; exit $code'
-            result = self.expect(run("prepare", "--text", self.text, "--tokenizer", "train:300",
-                                     "--documents", "blank-line", "--out", small / "out", ranks=2,
+            result = self.expect(run("prepare", "--text", text, "--tokenizer", "train:300",
+                                     "--documents", rule, "--out", small / "out", ranks=ranks,
                                      prefix=["unshare", "-m", "sh", "-c", script, small]), IO)
             self.assertEqual(len(result.sentences()), 1, result)
             self.assertIn("No space left on device", result.sentences()[0])

@@ -203,11 +203,20 @@ TEST(Prepare, SaysWhatDiffers) {
     write_text_and_fsync(one.dir / "story.txt", story());
     fs::resize_file(one.options.out + "/train-00000.h5", 1000);
     EXPECT_ERROR(ExitCode::busy, "train-00000.h5 has 1000 bytes", run(one.options));
-    fs::remove(one.options.out + "/prepare.json");
-    EXPECT_ERROR(ExitCode::busy, "it has no prepare.json", run(one.options));
     one.options.overwrite = true;
     run(one.options);
     EXPECT_EQ(TokenFiles(one.options.out, "train").vocabulary(), 300);
+    one.options.overwrite = false;
+    fs::remove(one.options.out + "/prepare.json");
+    EXPECT_ERROR(ExitCode::busy, "it has no prepare.json", run(one.options));
+    one.options.overwrite = true;  // what only has the name of a shard is somebody's
+    for (const char* name : {"/ablation-00007.h5", "/tokenizer/thesis"}) {
+        write_text_and_fsync(one.options.out + name, "mine");
+        EXPECT_ERROR(ExitCode::busy, "which is no token file", run(one.options));
+        EXPECT_EQ(read_text(one.options.out + name), "mine");
+        fs::remove(one.options.out + name);
+    }
+    run(one.options);
 }
 
 TEST(Prepare, TakesATokenizerThatIsGiven) {

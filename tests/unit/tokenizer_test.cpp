@@ -65,6 +65,8 @@ TEST(Tokenizer, RefusesBrokenFiles) {
         {vocab.substr(0, vocab.size() / 2), merges, "vocab.json"},
         {"[]", merges, "expected an object"},
         {with(vocab, "\"$\": 3", "\"!\": 3"), merges, "\"!\""},
+        {vocab, merges.substr(0, merges.rfind('\n', merges.size() - 2) + 1), "no line makes"},
+        {vocab, "", "no line makes"},
         {vocab, merges + "ab\n", "merges.txt:4"},
         {vocab, merges + "x y\n", "merges.txt:4"},
         {vocab, merges + "a b c\n", "merges.txt:4"},
