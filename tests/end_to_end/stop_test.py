@@ -171,7 +171,7 @@ class Resume(Case):
         tokens = self.folder / "tokens"
         text = self.folder / "text.txt"
         text.write_text(self.world.text.read_text().replace("ba", "be"))
-        self.expect(run("prepare", "--text", text, "--tokenizer", "train:300", "--out", tokens,
+        self.expect(run("prepare", "--text", text, "--tokenizer", self.world.tokens / "tokenizer", "--out", tokens,
                         "--val", "0.05"), 0)
         for out in (self.out, self.unfinished()):
             self.refused(out, ["data.tokens", str(self.world.tokens), str(tokens)],
