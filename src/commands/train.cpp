@@ -74,6 +74,7 @@ int train(const Config& config, Communicator& world) {
             log::info("{} is complete: {} steps", config.run.out, run->progress().step);
         } else {
             write_status(world, config, *run, "running", ExitCode::done);
+            world.barrier();  // before another rank may write that it failed
         }
         const ExitCode code = run->complete() ? ExitCode::done : run->execute();
         write_status(world, config, *run, code == ExitCode::done ? "done" : "stopped", code);
