@@ -11,6 +11,19 @@ constexpr const char* model_help =
 const Limits positive{.min = 1};
 const Limits not_negative{.min = 0};
 
+// ---- what several commands have
+Option threads_option(std::int64_t& threads) {
+    return option("", "threads", threads, "per rank; 0 = cores of the node / its ranks",
+                  {.min = 0, .max = 1024});
+}
+Option device_option(std::string& device) {
+    return option("", "device", device, "where to compute", {.allowed = {"auto", "cpu"}});
+}
+Option precision_option(std::string& precision) {
+    return option("", "precision", precision, "of products and activations", {.allowed = {"fp32"}});
+}
+Option json_option(bool& json) { return option("", "json", json, "one JSON value on stdout"); }
+
 }  // namespace
 
 std::vector<Option> options_of(PrepareArguments& a) {
@@ -28,8 +41,7 @@ std::vector<Option> options_of(PrepareArguments& a) {
         option("", "split", a.splits, "further splits, NAME=FRACTION or NAME=FILE"),
         option("", "dedup", o.dedup, "keep one of several documents with equal text"),
         option("", "overwrite", o.overwrite, "replace a folder that is there"),
-        option("", "threads", o.threads, "per rank; 0 = cores of the node / its ranks",
-               {.min = 0, .max = 1024}),
+        threads_option(o.threads),
     };
 }
 
@@ -41,7 +53,7 @@ std::vector<Option> options_of(PlanOptions& o) {
         option("", "measure", o.measure, "time a few steps here instead"),
         option("", "accelerator", o.accelerator, "does a rank fit it, and its time at best",
                {.allowed = accelerators()}),
-        option("", "json", o.json, "one JSON value on stdout"),
+        json_option(o.json),
     };
 }
 
@@ -56,12 +68,11 @@ std::vector<Option> options_of(EvalOptions& o) {
         option("", "context", o.context, "tokens of a window; 0 = the model's", not_negative),
         option("", "teacher", o.teacher, "MODEL to compare with"),
         option("", "per_document", o.per_document, "write NLL per document to this HDF5 file"),
-        option("", "precision", o.precision, "of products and activations", {.allowed = {"fp32"}}),
+        precision_option(o.precision),
         option("", "micro_batch", o.micro_batch, "windows of one pass", positive),
-        option("", "device", o.device, "where to compute", {.allowed = {"auto", "cpu"}}),
-        option("", "threads", o.threads, "per rank; 0 = cores of the node / its ranks",
-               {.min = 0, .max = 1024}),
-        option("", "json", o.json, "one JSON value on stdout"),
+        device_option(o.device),
+        threads_option(o.threads),
+        json_option(o.json),
     };
 }
 
@@ -83,11 +94,11 @@ std::vector<Option> options_of(GenerateOptions& o) {
         option("", "stop_id", o.stop_id, "token that ends a text; -1 = the tokenizer's end-of-text",
                {.min = -1, .max = 2147483647}),
         option("", "batch", o.batch, "prompts side by side", positive),
-        option("", "device", o.device, "where to compute", {.allowed = {"auto", "cpu"}}),
+        device_option(o.device),
         option("", "threads", o.threads, "0 = cores of the node / its ranks",
                {.min = 0, .max = 1024}),
-        option("", "precision", o.precision, "of products and activations", {.allowed = {"fp32"}}),
-        option("", "json", o.json, "one JSON value on stdout"),
+        precision_option(o.precision),
+        json_option(o.json),
     };
 }
 
@@ -111,9 +122,7 @@ std::vector<Option> options_of(ExportOptions& o) {
     };
 }
 
-std::vector<Option> options_of(InspectOptions& o) {
-    return {option("", "json", o.json, "one JSON value on stdout")};
-}
+std::vector<Option> options_of(InspectOptions& o) { return {json_option(o.json)}; }
 
 std::vector<Option> options_of(BenchOptions& o) {
     return {
@@ -124,12 +133,11 @@ std::vector<Option> options_of(BenchOptions& o) {
         option("", "teacher", o.teacher, "where its outputs come from",
                {.allowed = {"online", "cached", "topk"}}),
         option("", "form", o.form, "of the students", {.allowed = {"lifted", "factored", "dense"}}),
-        option("", "precision", o.precision, "of products and activations", {.allowed = {"fp32"}}),
+        precision_option(o.precision),
         option("", "steps", o.steps, "timed steps", positive),
-        option("", "device", o.device, "where to compute", {.allowed = {"auto", "cpu"}}),
-        option("", "threads", o.threads, "per rank; 0 = cores of the node / its ranks",
-               {.min = 0, .max = 1024}),
-        option("", "json", o.json, "one JSON value on stdout"),
+        device_option(o.device),
+        threads_option(o.threads),
+        json_option(o.json),
     };
 }
 
