@@ -109,7 +109,7 @@ CacheLayout layout_of(const Json& found, const CacheNeeds& needs, const std::str
     TeacherSettings s = needs.settings;
     const auto layers =
         list_of<std::int64_t>(found.at("clone_layers"), [](const Json& j) { return j.as_int(); });
-    s.cache_clone = layers.empty() ? "none" : fmt::format("{}", fmt::join(layers, ","));
+    s.cache_clone = clone_setting(layers);
     if (found.at("layers").as_int() != needs.teacher.L ||
         found.at("width").as_int() != needs.teacher.C) {
         fail(ExitCode::bad_data, "{}: its sizes are not the teacher's; remove the folder", origin);

@@ -18,11 +18,19 @@
 
 namespace lrd {
 
-TeacherCacheSize size_of_cache(const CacheNeeds& n) {
+namespace {
+
+/// Naming the layers that a student compares with: without a clone term none is cached.
+TeacherSettings needed_settings(const CacheNeeds& n) {
     TeacherSettings s = n.settings;
-    s.cache_clone =
-        n.clone_layers.empty() ? "none" : fmt::format("{}", fmt::join(n.clone_layers, ","));
-    return teacher_cache_size(s, n.teacher, n.windows, n.data.context,
+    s.cache_clone = clone_setting(n.clone_layers);
+    return s;
+}
+
+}  // namespace
+
+TeacherCacheSize size_of_cache(const CacheNeeds& n) {
+    return teacher_cache_size(needed_settings(n), n.teacher, n.windows, n.data.context,
                               static_cast<std::int64_t>(cached_taus(n).size()));
 }
 
@@ -148,10 +156,8 @@ double measured_flops(Backend& backend) {
 void print_payback(Backend& backend, const CacheNeeds& n) {
     const CacheRates rates{measured_flops(backend)};
     const auto taus = static_cast<std::int64_t>(cached_taus(n).size());
-    TeacherSettings s = n.settings;
-    s.cache_clone =
-        n.clone_layers.empty() ? "none" : fmt::format("{}", fmt::join(n.clone_layers, ","));
-    const CachePayback pays = cache_payback(s, n.teacher, n.data.context, taus, rates);
+    const CachePayback pays =
+        cache_payback(needed_settings(n), n.teacher, n.data.context, taus, rates);
     const auto tokens = static_cast<double>(n.windows * n.data.context);
     const std::string when =
         pays.epochs < 0.0 ? "it never pays on this machine"

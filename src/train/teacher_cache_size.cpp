@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "train/teacher_cache_size.hpp"
 
-#include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
@@ -77,6 +77,10 @@ std::vector<std::int64_t> clone_layers(const std::string& setting, std::int64_t 
     std::sort(layers.begin(), layers.end());
     layers.erase(std::unique(layers.begin(), layers.end()), layers.end());
     return layers;
+}
+
+std::string clone_setting(const std::vector<std::int64_t>& layers) {
+    return layers.empty() ? "none" : fmt::format("{}", fmt::join(layers, ","));
 }
 
 std::string tap_field(std::int64_t layer, Tap tap) {

@@ -15,6 +15,8 @@ namespace lrd {
 
 /// The layers that teacher.cache_clone names ("all", "none", "0,3,5"), ascending. Error(usage).
 std::vector<std::int64_t> clone_layers(const std::string& setting, std::int64_t L);
+/// The setting that names these layers.
+std::string clone_setting(const std::vector<std::int64_t>& layers);
 
 /// One kind of value of every token; a window has (T, width) of them.
 struct CacheField {
