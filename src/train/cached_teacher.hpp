@@ -32,7 +32,6 @@ public:
     const TopK* top_k() const override { return cached_ && top_k_ ? &*top_k_ : nullptr; }
 
     TeacherCache& cache() { return *cache_; }
-    std::size_t bytes() const { return arena_.bytes() + staging_.size(); }
     const Arena& arena() const { return arena_; }
 
     /// What it took, up to now.
