@@ -12,6 +12,7 @@ import shutil
 import sys
 
 import h5py
+import numpy as np
 
 
 def neutral(text, root):
@@ -27,8 +28,10 @@ def record(source, target, root):
     shutil.copyfile(source / "metrics.h5", target / "metrics.h5")
     with h5py.File(target / "metrics.h5", "r+") as file:
         for name, value in file.attrs.items():
-            if isinstance(value, str) and str(root) in value:
-                file.attrs[name] = neutral(value, root)
+            text = value.decode() if isinstance(value, bytes) else value
+            if isinstance(text, str) and neutral(text, root) != text:
+                # In place: of an attribute that is made anew the file would keep the old bytes.
+                file.attrs.modify(name, np.array(neutral(text, root).encode(), dtype=file.attrs.get_id(name).dtype))
 
 
 def main():

@@ -150,7 +150,10 @@ def page(folder):
         "## What is better than what",
         "",
         "Differences of the test loss; ± is a 95 % interval over the paired seeds, so it says what another seed would "
-        "change, not what another corpus would.",
+        "change, not what another corpus would. One teacher, one draw of it: its own noise is in none of these. lrc "
+        f"starts from the teacher's weights, which have seen {teacher_tokens / 1e6:.1f} M tokens; fac and lm see "
+        f"{student_tokens / 1e6:.1f} M in all. What lrc gains over them is start and method together; what fac gains "
+        "over lm is the teacher's outputs alone.",
         "",
         *statements(results),
         "",

@@ -3,11 +3,15 @@
 """jobs/wikitext2/results.py and jobs/record.py on results made up here."""
 import pathlib
 import sys
+import tempfile
 import unittest
 
 jobs = pathlib.Path(__file__).parents[2] / "jobs"
 sys.path[:0] = [str(jobs), str(jobs / "wikitext2")]
 try:
+    import h5py
+    import numpy as np
+
     import record
     import results
 except ImportError as missing:
@@ -55,7 +59,21 @@ class ResultsTest(unittest.TestCase):
 
     def test_a_record_has_no_place_and_no_host(self):
         text = 'tokens = "/home/ada/lrd/work/tokens"\nhost = "node7"\nranks = 2\n'
-        self.assertEqual(record.neutral(text, pathlib.Path("/home/ada/lrd")), 'tokens = "work/tokens"\nranks = 2\n')
+        root = pathlib.Path("/home/ada/lrd")
+        self.assertEqual(record.neutral(text, root), 'tokens = "work/tokens"\nranks = 2\n')
+        with tempfile.TemporaryDirectory() as folder:
+            source, target = pathlib.Path(folder, "run"), pathlib.Path(folder, "recorded")
+            source.mkdir()
+            (source / "run.toml").write_text(text, encoding="utf-8")
+            with h5py.File(source / "metrics.h5", "w") as file:
+                file.attrs["config_toml"] = np.bytes_(text)
+                file["train/loss"] = np.arange(3.0)
+            record.record(source, target, root)
+            self.assertEqual((target / "run.toml").read_text(encoding="utf-8"), 'tokens = "work/tokens"\nranks = 2\n')
+            self.assertNotIn(b"/home/ada", (target / "metrics.h5").read_bytes())
+            with h5py.File(target / "metrics.h5") as file:
+                self.assertEqual(file.attrs["config_toml"].decode(), 'tokens = "work/tokens"\nranks = 2\n')
+                self.assertEqual(list(file["train/loss"]), [0.0, 1.0, 2.0])
 
 
 if __name__ == "__main__":
