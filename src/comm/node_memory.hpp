@@ -13,6 +13,8 @@ class NodeMemory : public Memory {
 public:
     explicit NodeMemory(Memory& own) : own_(own) {}
 
+    /// False where every rank has a copy of its own. Ask after allocating.
+    virtual bool shared() const { return false; }
     /// True on the ranks that have to write. Ask after allocating.
     virtual bool writes() const { return true; }
     /// All ranks of the node wait here for each other and then see what was written before.

@@ -16,6 +16,7 @@ class SharedWindows : public NodeMemory {
 public:
     SharedWindows(MPI_Comm node, Memory& own);
 
+    bool shared() const override { return shares_; }
     bool writes() const override { return !shares_ || rank_ == 0; }
     void publish() override;
     void* allocate(std::size_t bytes) override;

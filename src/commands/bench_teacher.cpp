@@ -25,8 +25,7 @@ std::string make_folder() {
 }
 
 /// The first windows are computed, the others are copies of them: what is read is what counts.
-void fill(CachedTeacher& teacher, Backend& backend, BatchShape shape) {
-    TeacherCache& cache = teacher.cache();
+void fill(CachedTeacher& teacher, FileCache& cache, Backend& backend, BatchShape shape) {
     const std::int64_t first = std::min(shape.B, bench_windows);
     Arena arena(backend, "fill");
     const View ids = arena.region("ids", DType::i32, {first * shape.T});
@@ -63,9 +62,10 @@ BenchTeacher::BenchTeacher(const std::string& kind, Gpt2& model, BatchShape shap
         bench_windows, shape.T};
     folder_ = make_folder();
     auto cache = std::make_unique<FileCache>(folder_, "bench", std::move(layout), 0);
+    FileCache& files = *cache;
     auto teacher = std::make_unique<CachedTeacher>(
         model, clone_layers(settings.cache_clone, model.config().L), std::move(cache), taus, shape);
-    fill(*teacher, model.weights().backend(), shape);
+    fill(*teacher, files, model.weights().backend(), shape);
     cached_ = teacher.get();
     teacher_ = std::move(teacher);
     take_read_seconds();

@@ -202,7 +202,7 @@ Budget Run::budget() const {
             const TeacherCacheSize size = cache_size();
             b.cache_sizes = describe(size, config_.teacher.cache_clone);
             if (config_.teacher.cache == "memory") {
-                b.memory.push_back({"teacher's outputs", size.total(), false});
+                b.memory.push_back({"teacher's outputs", size.total(), true});
             } else {
                 b.cache = size.total();
             }

@@ -102,9 +102,7 @@ bool CachedTeacher::compute(const View& ids, std::span<const std::int64_t> windo
     bool any = false;
     for (std::size_t b = 0; b < windows.size(); ++b) {
         missing_[b] = !cache_->has(windows[b]);
-        const auto before = windows.first(b);
-        writes_[b] = missing_[b] && cache_->wants(windows[b]) &&
-                     std::find(before.begin(), before.end(), windows[b]) == before.end();
+        writes_[b] = missing_[b] && cache_->claim(windows[b]);
         any = any || missing_[b];
     }
     if (any) {

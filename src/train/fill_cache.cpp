@@ -40,10 +40,8 @@ struct Source {
         needs.instruction_set = backend.instruction_set();
         needs.windows = loader->windows();
         check_same_on_all_ranks(world, describe_cache(needs).dump(0));
-        root_first(world, [&] {
-            model = std::make_unique<Gpt2>(*shared.weights, "teacher", shape(), true);
-            teacher = open_teacher(*model, needs, shape(), world);
-        });
+        model = std::make_unique<Gpt2>(*shared.weights, "teacher", shape(), true);
+        teacher = open_teacher(*model, needs, shape(), world);
         cached = dynamic_cast<CachedTeacher*>(teacher.get());
         if (cached == nullptr) {
             fail(ExitCode::usage, "no student listens to the teacher: there is nothing to cache");
@@ -98,13 +96,13 @@ ExitCode fill_cache(const Config& given, Backend& backend, Communicator& world) 
         stop.note_step(log::now() - start);
         const StopDecision decision = stop.poll(world);
         if (decision.stop && turn + 1 < turns) {
-            share_cache(cache, world);
+            cache.share(world);
             log::info("stopped by {}: {} of {} windows are there; the same command goes on",
                       decision.reason, cache.present(), source.loader->windows());
             return ExitCode::stopped;
         }
     }
-    share_cache(cache, world);
+    cache.share(world);
     if (!cache.complete()) {
         fail(ExitCode::internal, "{}: only {} of {} windows are there", source.config.teacher.cache,
              cache.present(), source.loader->windows());

@@ -14,7 +14,9 @@
 #include "io/publish.hpp"
 #include "model/costs.hpp"
 #include "train/cache_description.hpp"
+#include "train/same_on_all_ranks.hpp"
 #include "train/teacher_cache_files.hpp"
+#include "train/teacher_cache_memory.hpp"
 
 namespace lrd {
 
@@ -50,15 +52,16 @@ void require_room_on_disk(const std::string& folder, const CacheNeeds& n, std::i
     }
 }
 
-void require_memory(const CacheNeeds& n, int node_size) {
+void require_memory(const CacheNeeds& n, int copies) {
     const TeacherCacheSize size = size_of_cache(n);
-    const auto needed = static_cast<double>(size.total()) * node_size;
+    const auto needed = static_cast<double>(size.total()) * copies;
     const auto free = static_cast<double>(available_memory());
     if (free < needed) {
         fail(ExitCode::out_of_memory,
-             "teacher.cache = memory: {:.1f} MB are needed for {} rank(s) of this node and {:.1f} "
-             "MB free: {}; choose fewer layers, or a folder",
-             needed / 1e6, node_size, free / 1e6, describe(size, n.settings.cache_clone));
+             "teacher.cache = memory: {:.1f} MB are needed for {} cop{} on this node and {:.1f} MB "
+             "are free: {}; choose fewer layers, or a folder",
+             needed / 1e6, copies, copies == 1 ? "y" : "ies", free / 1e6,
+             describe(size, n.settings.cache_clone));
     }
 }
 
@@ -86,12 +89,11 @@ public:
     using TeacherCache::TeacherCache;
     std::int64_t present() const override { return 0; }
     bool has(std::int64_t) const override { return false; }
-    bool wants(std::int64_t) const override { return false; }
+    bool claim(std::int64_t) override { return false; }
     void read(std::int64_t, std::size_t, std::span<std::byte>) override {}
     void write(std::int64_t, std::size_t, std::span<const std::byte>) override {}
     void commit(std::int64_t) override {}
-    void publish() override {}
-    void refresh() override {}
+    void share(Communicator&) override {}
 };
 
 /// A cache, and the temperatures of its log-sum-exps.
@@ -131,6 +133,17 @@ Opened open_files(const CacheNeeds& needs, int rank) {
         cache->hold(std::move(lock));
     }
     return {std::move(cache), taus_of(found)};
+}
+
+/// Once on every node, or where its ranks cannot share memory once for each.
+Opened open_memory(const CacheNeeds& needs, Communicator& world) {
+    root_first(world, [&] { require_memory(needs, 1); });
+    auto cache = std::make_unique<MemoryCache>(
+        layout_of(describe_cache(needs), needs, "teacher.cache = memory"), world);
+    if (!cache->shared()) {
+        root_first(world, [&] { require_memory(needs, world.node_size()); });
+    }
+    return {std::move(cache), cached_taus(needs)};
 }
 
 /// FLOP/s of a product of middle size on this rank.
@@ -246,7 +259,7 @@ std::vector<double> cached_taus(const CacheNeeds& needs) {
 }
 
 std::unique_ptr<Teacher> open_teacher(Gpt2& model, const CacheNeeds& needs, BatchShape capacity,
-                                      const Communicator& world) {
+                                      Communicator& world) {
     if (static_cast<std::int64_t>(needs.clone_layers.size()) < needs.teacher.L &&
         !needs.clone_layers.empty()) {
         log::info("the clone term compares layers [{}] alone (teacher.cache_clone)",
@@ -262,12 +275,9 @@ std::unique_ptr<Teacher> open_teacher(Gpt2& model, const CacheNeeds& needs, Batc
                       layout_of(describe_cache(needs), needs, "teacher.cache")),
                   cached_taus(needs)};
     } else if (needs.settings.cache == "memory") {
-        require_memory(needs, world.node_size());
-        opened = {std::make_unique<MemoryCache>(
-                      layout_of(describe_cache(needs), needs, "teacher.cache = memory")),
-                  cached_taus(needs)};
+        opened = open_memory(needs, world);
     } else {
-        opened = open_files(needs, world.rank());
+        root_first(world, [&] { opened = open_files(needs, world.rank()); });
     }
     if (world.rank() == 0 && !needs.planned && !opened.cache->complete()) {
         print_payback(model.weights().backend(), needs);
@@ -277,12 +287,6 @@ std::unique_ptr<Teacher> open_teacher(Gpt2& model, const CacheNeeds& needs, Batc
               describe(size_of_cache(needs), needs.settings.cache_clone));
     return std::make_unique<CachedTeacher>(model, needs.clone_layers, std::move(opened.cache),
                                            std::move(opened.taus), capacity);
-}
-
-void share_cache(TeacherCache& cache, Communicator& world) {
-    cache.publish();
-    world.barrier();
-    cache.refresh();
 }
 
 }  // namespace lrd

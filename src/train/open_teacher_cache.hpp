@@ -38,14 +38,11 @@ std::vector<double> cached_taus(const CacheNeeds& needs);
 /// Of a new cache for these needs.
 TeacherCacheSize size_of_cache(const CacheNeeds& needs);
 
-/// The online teacher, or with teacher.cache a cached one; rank 0 calls it first, then the others.
+/// The online teacher, or with teacher.cache a cached one. Collective.
 /// Errors: bad_data for a cache of something else, naming it; io and out_of_memory where there is
 /// no room, before a byte is written; busy.
 std::unique_ptr<Teacher> open_teacher(Gpt2& model, const CacheNeeds& needs, BatchShape capacity,
-                                      const Communicator& world);
-
-/// What each rank has computed becomes known to all; collective.
-void share_cache(TeacherCache& cache, Communicator& world);
+                                      Communicator& world);
 
 /// Free memory of this node as a new process may take it, of its cgroup too.
 std::uint64_t available_memory();

@@ -28,7 +28,7 @@ ExitCode Run::execute() {
     while (progress_.step < steps) {
         const double start = log::now();
         if (cached_teacher_ != nullptr && begins_epoch(progress_.step)) {
-            share_cache(cached_teacher_->cache(), world_);
+            cached_teacher_->cache().share(world_);
         }
         const auto& reports = trainer_->step(progress_.step + 1);
         ++progress_.step;
@@ -161,7 +161,7 @@ void Run::keep_best(const std::vector<LossTerms>& terms) {
 void Run::save() {
     const double start = log::now();
     if (cached_teacher_ != nullptr) {
-        share_cache(cached_teacher_->cache(), world_);
+        cached_teacher_->cache().share(world_);
     }
     if (root()) {
         directory_->heartbeat();

@@ -104,16 +104,4 @@ private:
     Sources sources_;
 };
 
-/// Rank 0 first, so that what is wrong for all is said once; then the others.
-template <class Work>
-void root_first(Communicator& world, const Work& work) {
-    if (world.rank() == 0) {
-        work();
-    }
-    world.barrier();
-    if (world.rank() != 0) {
-        work();
-    }
-}
-
 }  // namespace lrd

@@ -77,6 +77,9 @@ Run::Run(const Config& config, const std::string& code_version, Backend& backend
     if (!blank_) {
         check_same_on_all_ranks(world_, describe(sources_, config_.run.reproducible));
     }
+    if (teacher_model_) {
+        open_cache();
+    }
     root_first(world_, [&] { make_students(); });
 }
 
@@ -116,9 +119,6 @@ void Run::open_data() {
 }
 
 void Run::make_students() {
-    if (teacher_model_) {
-        open_cache();
-    }
     const ModelSettings& m = config_.model;
     const Gpt2Config scratch{m.layers,
                              m.width,

@@ -4,10 +4,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <vector>
 
+#include "comm/communicator.hpp"
 #include "train/teacher_cache_size.hpp"
 
 namespace lrd {
@@ -33,53 +33,27 @@ public:
     TeacherCache& operator=(const TeacherCache&) = delete;
 
     const CacheLayout& layout() const { return layout_; }
-    /// Windows that read() knows, of all ranks up to the last refresh().
+    /// Windows that read() knows, of all ranks up to the last share().
     virtual std::int64_t present() const = 0;
     bool complete() const { return present() == layout_.windows; }
 
     virtual bool has(std::int64_t window) const = 0;
     virtual void read(std::int64_t window, std::size_t field, std::span<std::byte> out) = 0;
 
-    /// Not known yet, and not on its way from this rank either.
-    virtual bool wants(std::int64_t window) const = 0;
-    /// Every field of a window that it wants, then commit().
+    /// True if the window is not known yet and nobody seen from here is about to write it: the
+    /// caller then has to write() every field of it and commit() it.
+    virtual bool claim(std::int64_t window) = 0;
     virtual void write(std::int64_t window, std::size_t field,
                        std::span<const std::byte> values) = 0;
     virtual void commit(std::int64_t window) = 0;
 
-    /// What this rank has committed becomes durable; other ranks find it after refresh().
-    virtual void publish() = 0;
-    virtual void refresh() = 0;
+    /// What each rank has committed becomes durable, if the cache is, and known to all. Collective.
+    virtual void share(Communicator& world) = 0;
     /// Tells other jobs that this one lives; cheap.
     virtual void heartbeat() {}
 
 private:
     CacheLayout layout_;
-};
-
-/// In the memory of this rank: what it has computed itself.
-class MemoryCache : public TeacherCache {
-public:
-    explicit MemoryCache(CacheLayout layout);
-    std::int64_t present() const override { return present_; }
-    bool has(std::int64_t window) const override {
-        return valid_[static_cast<std::size_t>(window)] != 0;
-    }
-    bool wants(std::int64_t window) const override { return !has(window); }
-    void read(std::int64_t window, std::size_t field, std::span<std::byte> out) override;
-    void write(std::int64_t window, std::size_t field, std::span<const std::byte> values) override;
-    void commit(std::int64_t window) override;
-    void publish() override {}
-    void refresh() override {}
-
-private:
-    std::byte* at(std::int64_t window, std::size_t field);
-
-    std::vector<std::size_t> offsets_;  // of a field inside its window
-    std::vector<unsigned char> valid_;
-    std::int64_t present_ = 0;
-    // Not touched before it is written, so that memory is taken as windows come.
-    std::unique_ptr<std::byte[]> bytes_;
 };
 
 }  // namespace lrd

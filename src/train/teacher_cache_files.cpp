@@ -216,6 +216,13 @@ void FileCache::begin_part() {
     }
 }
 
+bool FileCache::claim(std::int64_t window) {
+    Place& at = index_[static_cast<std::size_t>(window)];
+    const bool unclaimed = at.part == nowhere;
+    at.part = unclaimed ? on_its_way : at.part;
+    return unclaimed;
+}
+
 void FileCache::write(std::int64_t, std::size_t field, std::span<const std::byte> values) {
     if (!part_) {
         begin_part();
@@ -227,7 +234,6 @@ void FileCache::write(std::int64_t, std::size_t field, std::span<const std::byte
 
 void FileCache::commit(std::int64_t window) {
     part_->append(windows_name, std::span<const std::int64_t>(&window, 1));
-    index_[static_cast<std::size_t>(window)].part = in_part_being_written;
     ++pending_;
     if (pending_ * layout().window_bytes() >= part_bytes) {
         publish();
@@ -248,6 +254,12 @@ void FileCache::publish() {
                  [&](const std::string& path) { fs::rename(temporary_, path); });
     pending_ = 0;
     add_part(name);
+}
+
+void FileCache::share(Communicator& world) {
+    publish();
+    world.barrier();
+    refresh();
 }
 
 void FileCache::heartbeat() {

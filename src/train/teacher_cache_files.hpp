@@ -26,16 +26,17 @@ public:
 
     std::int64_t present() const override { return present_; }
     bool has(std::int64_t window) const override { return place(window).part >= 0; }
-    bool wants(std::int64_t window) const override { return place(window).part == nowhere; }
     void read(std::int64_t window, std::size_t field, std::span<std::byte> out) override;
+    bool claim(std::int64_t window) override;
     void write(std::int64_t window, std::size_t field, std::span<const std::byte> values) override;
     void commit(std::int64_t window) override;
-    void publish() override;
-    void refresh() override;
+    void share(Communicator& world) override;
+    void publish();  ///< what was committed becomes a part
+    void refresh();  ///< finds the parts of other ranks
     void heartbeat() override;
 
 private:
-    static constexpr std::int32_t nowhere = -1, in_part_being_written = -2;
+    static constexpr std::int32_t nowhere = -1, on_its_way = -2;
     struct Place {
         std::int32_t part = nowhere, row = 0;
     };

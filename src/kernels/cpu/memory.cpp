@@ -1,29 +1,20 @@
 // SPDX-License-Identifier: MIT
 #include <bit>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 
 #include "core/check.hpp"
+#include "core/host_memory.hpp"
 #include "kernels/cpu/cpu_backend.hpp"
 #include "kernels/cpu/parallel.hpp"
 
 namespace lrd {
 
-void* CpuBackend::allocate(std::size_t bytes) {
-    constexpr std::size_t alignment = 64;
-    const std::size_t whole = (bytes + alignment - 1) / alignment * alignment;
-    void* data = std::aligned_alloc(alignment, whole == 0 ? alignment : whole);
-    if (data == nullptr) {
-        fail(ExitCode::out_of_memory,
-             "no memory for another {:.1f} MiB; lower train.micro_batch or "
-             "the number of students, or start fewer ranks per node",
-             static_cast<double>(bytes) / (1024.0 * 1024.0));
-    }
-    return data;
-}
+void* CpuBackend::allocate(std::size_t bytes) { return HostMemory().allocate(bytes); }
 
-void CpuBackend::release(void* data, std::size_t) noexcept { std::free(data); }
+void CpuBackend::release(void* data, std::size_t bytes) noexcept {
+    HostMemory().release(data, bytes);
+}
 
 namespace {
 void copy_bytes(void* to, const void* from, std::size_t bytes) {
