@@ -30,8 +30,10 @@ std::vector<Option> options_of(PrepareArguments& a) {
     PrepareOptions& o = a.options;
     return {
         option("", "text", o.text, "text files, also as plain arguments"),
-        option("", "tokenizer", o.tokenizer,
-               "train:V learns V tokens from the train split; DIR holds vocab.json and merges.txt"),
+        option(
+            "", "tokenizer", o.tokenizer,
+            "train:V learns V tokens from the train split; DIR holds vocab.json and merges.txt, or "
+            "tokenizer.json"),
         option("", "out", o.out, "folder to make; if nothing has changed since, nothing is done"),
         option("", "documents", o.documents, "where documents end; text may be gzip or zstd",
                {.allowed = {"auto", "file", "blank-line", "wikitext", "jsonl"}}),

@@ -29,8 +29,9 @@ int import_model(const ImportOptions& options) {
     publish_tokenizer(tokenizer, options.out);
     log::info("{} → {}: {} parameters{}", options.from, options.out,
               model.weights->trained().count(),
-              tokenizer.folder.empty() ? "; no vocab.json and merges.txt, so no tokenizer"
-                                       : ", tokenizer beside it");
+              tokenizer.folder.empty()
+                  ? "; no vocab.json and merges.txt or tokenizer.json, so no tokenizer"
+                  : ", tokenizer beside it");
     return static_cast<int>(ExitCode::done);
 }
 

@@ -50,7 +50,8 @@ void copy_tokenizer(const ModelTokenizer& tokenizer, const std::string& folder) 
     if (tokenizer.folder.empty()) {
         return;
     }
-    if (!fs::exists(tokenizer.folder + "/vocab.json")) {  // under OpenAI's names
+    if (!fs::exists(tokenizer.folder + "/vocab.json") ||
+        !fs::exists(tokenizer.folder + "/merges.txt")) {  // in another form
         Tokenizer::load(tokenizer.folder).save(folder);
         return;
     }

@@ -27,7 +27,8 @@ Json memory_json(const Plan& p) {
         regions[region.name] = region.bytes;
     }
     const std::int64_t rank = p.process + p.budget.memory_peak();
-    const std::int64_t node = rank * p.ranks_of_node;
+    const std::int64_t shared = p.budget.memory_shared();
+    const std::int64_t node = (rank - shared) * p.ranks_of_node + shared;
     return Json::object({{"regions", regions},
                          {"together", p.budget.memory_sum()},
                          {"first_values", p.budget.first_values},
@@ -35,6 +36,7 @@ Json memory_json(const Plan& p) {
                          {"peak", p.budget.memory_peak()},
                          {"process", p.process},
                          {"rank", rank},
+                         {"shared", shared},
                          {"ranks_of_node", p.ranks_of_node},
                          {"node", node},
                          {"node_has", p.node_memory},
@@ -54,7 +56,7 @@ Json work_json(const Budget& b) {
                          {"per_step_and_rank", per_step},
                          {"token", b.flops_per_token()},
                          {"step", b.flops_per_step()},
-                         {"run", b.flops_per_step() * d(b.steps)}});
+                         {"run", b.flops_of_run()}});
 }
 
 Json steps_json(const Budget& b) {
@@ -64,6 +66,7 @@ Json steps_json(const Budget& b) {
                          {"tokens", b.steps * b.tokens_per_step()},
                          {"windows", b.windows},
                          {"epochs", d(b.steps * b.global_batch) / d(b.windows)},
+                         {"cached_steps", b.cached_steps},
                          {"evaluations", b.evaluations},
                          {"evaluation_tokens", b.evaluation_targets}});
 }
@@ -90,7 +93,8 @@ Json time_json(const Plan& p) {
     return Json::object({{"gflop_per_s_and_rank", p.time.rate / 1e9},
                          {"step_s", p.time.step},
                          {"evaluation_s", p.time.evaluation},
-                         {"run_s", p.time.step * d(b.steps) + p.time.evaluation * d(b.evaluations)},
+                         {"run_s", p.time.step * d(b.steps) + p.time.evaluation * d(b.evaluations) -
+                                       b.flops_saved_busiest() / p.time.rate},
                          {"tokens_per_s", d(b.tokens_per_step()) / p.time.step}});
 }
 
@@ -100,13 +104,13 @@ Json accelerator_json(const Plan& p) {
         return {};
     }
     const Budget& b = p.budget;
-    return Json::object(
-        {{"name", p.accelerator->name},
-         {"memory", p.accelerator->memory},
-         {"needs", b.memory_sum()},
-         {"fits", d(b.memory_sum()) <= p.accelerator->memory},
-         {"run_s_at_peak_fp32", b.flops_of_busiest() * d(b.steps) / p.accelerator->fp32},
-         {"run_s_at_peak_bf16", b.flops_of_busiest() * d(b.steps) / p.accelerator->bf16}});
+    const double run = b.flops_of_busiest() * d(b.steps) - b.flops_saved_busiest();
+    return Json::object({{"name", p.accelerator->name},
+                         {"memory", p.accelerator->memory},
+                         {"needs", b.memory_sum()},
+                         {"fits", d(b.memory_sum()) <= p.accelerator->memory},
+                         {"run_s_at_peak_fp32", run / p.accelerator->fp32},
+                         {"run_s_at_peak_bf16", run / p.accelerator->bf16}});
 }
 
 // ---- as text
@@ -171,6 +175,10 @@ void print_steps(const Json& s) {
                                s.at("tokens_per_step").as_int()));
     line("epochs", fmt::format("{:>11.2f} of {} windows", s.at("epochs").as_double(),
                                s.at("windows").as_int()));
+    if (s.at("cached_steps").as_double() > 0.0) {
+        line("steps that read the teacher's cache",
+             fmt::format("{:>11.0f}, if it is empty at first", s.at("cached_steps").as_double()));
+    }
     line("evaluations", fmt::format("{:>11} of {} tokens", s.at("evaluations").as_int(),
                                     s.at("evaluation_tokens").as_int()));
 }

@@ -10,6 +10,7 @@
 #include "commands/threads.hpp"
 #include "core/check.hpp"
 #include "core/log.hpp"
+#include "data/bpe_trainer.hpp"
 #include "data/corpus.hpp"
 #include "data/prepare_manifest.hpp"
 #include "io/hdf5.hpp"
@@ -37,10 +38,19 @@ std::int64_t vocabulary_of(const std::string& tokenizer) {
     } else if (fs::is_directory(tokenizer)) {
         return 0;
     }
-    fail(ExitCode::usage,
-         "--tokenizer \"{}\": expected train:V with the size of the vocabulary, train:8192 for "
-         "instance, or a folder with vocab.json and merges.txt",
+    fail(tokenizer.starts_with(prefix) ? ExitCode::usage : ExitCode::missing_input,
+         "--tokenizer \"{}\": there is no such folder; expected train:V with the size of the "
+         "vocabulary, train:8192 for instance, or a folder with vocab.json and merges.txt",
          tokenizer);
+}
+
+/// Before the text is read, which may take hours.
+void check_tokenizer(const std::string& wanted) {
+    if (const std::int64_t size = vocabulary_of(wanted); size > 0) {
+        BpeTrainer::check_size(size);
+    } else {
+        Tokenizer::load(wanted);
+    }
 }
 
 CorpusOptions corpus_options(const PrepareOptions& options) {
@@ -64,9 +74,7 @@ fs::path out_path(const std::string& out) {
     if (out.empty()) {
         fail(ExitCode::usage, "no output: name a folder with --out");
     }
-    // Without a trailing slash, which would make the folder its own parent.
-    const fs::path named = fs::absolute(out).lexically_normal();
-    return named.filename().empty() ? named.parent_path() : named;
+    return WorkFolder::place_of(out);
 }
 
 /// Whether prepare writes files of this name and kind.
@@ -215,7 +223,9 @@ int prepare(const PrepareOptions& options, Communicator& world) {
     std::unique_ptr<WorkFolder> work;  // rank 0's
     std::string folder;
     team.on_first([&] {
+        check_tokenizer(options.tokenizer);
         if (is_made(out, options, corpus)) {
+            WorkFolder::remove_stale(out.string());
             print_table(PrepareManifest::read(out.string()));
             log::info("{} is up to date: nothing to do", options.out);
             return;

@@ -38,13 +38,17 @@ void BpeTrainer::add(std::string_view text) {
     });
 }
 
-Tokenizer BpeTrainer::train(std::int64_t vocab_size) const {
+void BpeTrainer::check_size(std::int64_t vocab_size) {
     if (vocab_size <= byte_tokens || vocab_size > most_tokens) {
         fail(ExitCode::usage,
              "a vocabulary of {} tokens is not possible: 256 bytes and the end-of-text token make "
              "{} the least, and {} is the most",
              vocab_size, byte_tokens + 1, most_tokens);
     }
+}
+
+Tokenizer BpeTrainer::train(std::int64_t vocab_size) const {
+    check_size(vocab_size);
     std::vector<std::string> tokens = byte_vocabulary();
     std::int32_t id_of_byte[byte_tokens];
     for (std::size_t id = 0; id < tokens.size(); ++id) {

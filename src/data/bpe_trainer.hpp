@@ -28,6 +28,8 @@ public:
         }
     }
 
+    /// Throws Error(usage) for a vocabulary that no text can give.
+    static void check_size(std::int64_t vocab_size);
     /// A tokenizer of `vocab_size` ids: 256 bytes in GPT-2's order, the merges, end-of-text last.
     /// Throws Error(usage) if that is below 257 or more than the text can give.
     Tokenizer train(std::int64_t vocab_size) const;

@@ -40,6 +40,7 @@ Json inputs_json(const Corpus& corpus) {
              {"rule", name_of(source.facts.rule)},
              {"size", source.stamp.size},
              {"mtime_ns", source.stamp.mtime_ns},
+             {"ctime_ns", source.stamp.ctime_ns},
              {"xxh3", source.hash}}));
     }
     return inputs;
@@ -120,7 +121,8 @@ bool same_file(const Json& was, const TextSource& source) {
         return false;
     }
     const bool same_time =
-        was.at("mtime_ns").as_int() == stamp.mtime_ns && was.at("file").as_string() == source.name;
+        was.at("mtime_ns").as_int() == stamp.mtime_ns && was.find("ctime_ns") != nullptr &&
+        was.at("ctime_ns").as_int() == stamp.ctime_ns && was.at("file").as_string() == source.name;
     return same_time || was.at("xxh3").as_string() == xxh3_file(source.name);
 }
 
@@ -144,13 +146,41 @@ bool PrepareManifest::is_in(const std::string& dir) {
 PrepareManifest PrepareManifest::read(const std::string& dir) {
     const std::string path = (fs::path(dir) / shard_format::manifest).string();
     Json json = Json::parse(read_text(path), path);
-    if (json.at("format_version").as_int() > version) {
+    const Json* format = json.is_object() ? json.find("format_version") : nullptr;
+    if (format == nullptr || !format->is_int()) {
+        fail(ExitCode::bad_data, "{}: is not of lrd; make the folder again with --overwrite", path);
+    }
+    if (format->as_int() > version) {
         fail(ExitCode::bad_data,
              "{}: format_version is {}, and this lrd knows {}: use a newer lrd, or replace the "
              "folder with --overwrite",
-             path, json.at("format_version").as_int(), version);
+             path, format->as_int(), version);
     }
-    return PrepareManifest(std::move(json));
+    PrepareManifest manifest(std::move(json));
+    try {
+        manifest.check_members();
+    } catch (const Error& error) {
+        fail(ExitCode::bad_data, "{}: is damaged ({}); make the folder again with --overwrite",
+             path, error.what());
+    }
+    return manifest;
+}
+
+/// Throws if something that is read later is not there.
+void PrepareManifest::check_members() const {
+    totals();
+    json_.at("options").as_object();
+    json_.at("tokenizer_sha256").as_string();
+    for (const Json& input : json_.at("inputs").as_array()) {
+        input.at("file").as_string();
+        input.at("size").as_int();
+        input.at("mtime_ns").as_int();
+        input.at("xxh3").as_string();
+    }
+    for (const Json& output : json_.at("outputs").as_array()) {
+        output.at("file").as_string();
+        output.at("size").as_int();
+    }
 }
 
 void PrepareManifest::write(const std::string& dir) const {

@@ -29,7 +29,7 @@ public:
     void write(const std::string& dir) const;
 
     /// "" if the same command would write the same again, else what differs, in a few words. Files
-    /// with the same name, size and time are taken to be unchanged; others are read.
+    /// with the same name, size and times are taken to be unchanged; others are read.
     /// `tokenizer_sha256` is that of a given tokenizer.
     std::string difference(const CorpusOptions& options, const std::string& tokenizer,
                            const std::string& tokenizer_sha256) const;
@@ -39,6 +39,7 @@ public:
 
 private:
     explicit PrepareManifest(Json json) : json_(std::move(json)) {}
+    void check_members() const;
 
     Json json_;
 };

@@ -2,6 +2,7 @@
 #include "data/text_source.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 #include "core/check.hpp"
 #include "data/pretokenizer.hpp"
@@ -13,6 +14,32 @@ namespace lrd {
 namespace {
 
 constexpr std::size_t part_bytes = std::size_t{1} << 20;
+constexpr std::size_t longest_piece = std::size_t{4} << 20;  // merging takes 26 bytes for each
+
+/// JSON writers let halves of a UTF-16 pair stand alone ("\\ud83d"), where a text was cut in the
+/// middle of a character. Each becomes \\ufffd; returns how many.
+std::int64_t replace_lone_surrogates(std::string& json) {
+    const auto unit_at = [&](std::size_t at) -> unsigned {  // of an escape \\uXXXX, else 0
+        unsigned unit = 0;
+        if (json.compare(at, 2, "\\u") == 0 && at + 6 <= json.size()) {
+            std::from_chars(json.data() + at + 2, json.data() + at + 6, unit, 16);
+        }
+        return unit;
+    };
+    std::int64_t replaced = 0;
+    for (std::size_t at = json.find('\\'); at != std::string::npos;) {
+        const unsigned unit = unit_at(at);
+        const bool high = (unit & 0xFC00U) == 0xD800;
+        const bool low = (unit & 0xFC00U) == 0xDC00;
+        const bool pair = high && (unit_at(at + 6) & 0xFC00U) == 0xDC00;
+        if ((high || low) && !pair) {
+            json.replace(at, 6, "\\ufffd");
+            ++replaced;
+        }
+        at = json.find('\\', at + (pair ? 12 : 2));
+    }
+    return replaced;
+}
 
 }  // namespace
 
@@ -75,7 +102,7 @@ std::int64_t DocumentReader::read_json(std::int64_t source, std::int64_t begin, 
     }
     std::string line(static_cast<std::size_t>(end - begin), '\0');
     file(source).read(begin, line.data(), line.size());
-    const std::int64_t replaced = replace_invalid_utf8(line);
+    const std::int64_t replaced = replace_invalid_utf8(line) + replace_lone_surrogates(line);
     Json json;
     try {
         json = Json::parse(line, "");
@@ -108,25 +135,31 @@ std::int64_t read_in_parts(DocumentReader& reader, const Document& document,
     std::string held;
     std::size_t enough = part_bytes;  // to look for a border
     std::int64_t bytes = 0;
-    const auto add = [&](std::string_view block, bool last) {
-        bytes += static_cast<std::int64_t>(block.size());
-        if (last && held.empty()) {
-            use(block);
-            return;
+    const auto cut = [&] {
+        const std::size_t border = last_certain_border(held);
+        if (border > 0) {
+            use(std::string_view(held).substr(0, border));
+            held.erase(0, border);
+        } else if (held.size() > longest_piece) {
+            fail(ExitCode::bad_data,
+                 "{}: more than {} MiB of one kind of character without a place to cut, which is "
+                 "no text; take it out",
+                 reader.place_of(document.source, document.begin), longest_piece >> 20);
         }
-        held += block;
-        if (last) {
-            use(held);
-        } else if (held.size() >= enough) {
-            const std::size_t border = last_certain_border(held);
-            if (border > 0) {
-                use(std::string_view(held).substr(0, border));
-                held.erase(0, border);
-            }
-            enough = border > 0 ? part_bytes : 2 * held.size();
-        }
+        enough = border > 0 ? part_bytes : std::min(2 * held.size(), longest_piece + 1);
     };
-    reader.read(document.source, document.begin, document.end, add);
+    reader.read(document.source, document.begin, document.end, [&](std::string_view block, bool) {
+        bytes += static_cast<std::int64_t>(block.size());
+        while (!block.empty()) {
+            const std::size_t n = whole_characters(block.substr(0, part_bytes));
+            held += block.substr(0, n);
+            block.remove_prefix(n);
+            if (held.size() >= enough) {
+                cut();
+            }
+        }
+    });
+    use(held);
     return bytes;
 }
 

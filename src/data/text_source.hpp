@@ -46,14 +46,13 @@ public:
     /// jsonl: bad_data with file:line.
     std::int64_t read(std::int64_t source, std::int64_t begin, std::int64_t end,
                       const UseBlock& use);
+    std::string place_of(std::int64_t source, std::int64_t offset);  ///< file:line, for errors
     /// Reads it and measures it.
     Document measure(std::int64_t source, std::int64_t begin, std::int64_t end);
 
 private:
     std::int64_t read_json(std::int64_t source, std::int64_t begin, std::int64_t end,
                            const UseBlock& use);
-    std::string place_of(std::int64_t source, std::int64_t offset);  ///< file:line
-
     const std::vector<TextSource>* sources_;
     std::string json_key_;
     TextMeter meter_;
@@ -62,7 +61,8 @@ private:
 };
 
 /// Calls use(part) for parts of a document that can be pretokenized one by one: their pieces are
-/// those of the whole. Parts are about 1 MiB, longer where a single piece is.
+/// those of the whole. Parts are about 1 MiB, longer where a single piece is. Error(bad_data) for a
+/// piece of more than 4 MiB.
 std::int64_t read_in_parts(DocumentReader& reader, const Document& document,
                            const std::function<void(std::string_view)>& use);
 

@@ -20,8 +20,9 @@ public:
     /// `tokens`: the bytes of each id; `merges`: in order of rank. The caller has checked them.
     Tokenizer(std::vector<std::string> tokens, std::vector<Merge> merges, std::int32_t end_of_text);
 
-    /// Reads DIR/vocab.json and DIR/merges.txt in GPT-2's text form, or the same under OpenAI's
-    /// names, encoder.json and vocab.bpe. Throws Error(missing_input) or Error(bad_data): the 256
+    static bool is_in(const std::filesystem::path& dir);
+    /// Reads DIR/vocab.json and DIR/merges.txt in GPT-2's text form, the same under OpenAI's names
+    /// (encoder.json and vocab.bpe), or Hugging Face's tokenizer.json. Throws Error(missing_input) or Error(bad_data): the 256
     /// bytes and the end-of-text token (of any id) must be there, ids dense from 0, merges of known
     /// tokens, nothing twice.
     static Tokenizer load(const std::filesystem::path& dir);

@@ -48,7 +48,10 @@ FileStamp stamp_of(const std::string& path) {
         fail(ExitCode::usage, "{} is no plain file and cannot be read twice; write it to one",
              path);
     }
-    return {info.st_size, std::int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec};
+    const auto nanoseconds = [](const timespec& time) {
+        return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+    };
+    return {info.st_size, nanoseconds(info.st_mtim), nanoseconds(info.st_ctim)};
 }
 
 FileStamp settled_stamp_of(const std::string& path) {

@@ -14,6 +14,7 @@ namespace lrd {
 struct FileStamp {
     std::int64_t size = 0;
     std::int64_t mtime_ns = 0;
+    std::int64_t ctime_ns = 0;  ///< of the inode: nobody can set it back
 
     bool operator==(const FileStamp&) const = default;
 };

@@ -5,6 +5,7 @@
 #include <zstd.h>
 
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "core/check.hpp"
@@ -98,9 +99,30 @@ void unzstd(ByteReader& file, const Use& use) {
 Compression compression_of(const std::string& path) {
     ByteReader file(path);
     const std::string_view start = file.at(0);
-    return start.starts_with("\x1F\x8B")           ? Compression::gzip
-           : start.starts_with("\x28\xB5\x2F\xFD") ? Compression::zstd
-                                                   : Compression::none;
+    if (start.starts_with("\x1F\x8B")) {
+        return Compression::gzip;
+    }
+    // A zstd file may begin with a frame to skip: 0x184D2A50 to 0x184D2A5F (RFC 8878, 3.1.2).
+    const bool skippable =
+        start.size() >= 4 && (start[0] & 0xF0) == 0x50 && start.substr(1, 3) == "\x2A\x4D\x18";
+    if (skippable || start.starts_with("\x28\xB5\x2F\xFD")) {
+        return Compression::zstd;
+    }
+    using namespace std::string_view_literals;
+    constexpr std::pair<std::string_view, const char*> foreign[] = {{"\xFD"
+                                                                     "7zXZ\0"sv,
+                                                                     "xz"},
+                                                                    {"BZh", "bzip2"},
+                                                                    {"PK\3\4", "zip"},
+                                                                    {"PAR1", "Parquet"},
+                                                                    {"\x89HDF\r\n"sv, "HDF5"}};
+    for (const auto& [magic, name] : foreign) {
+        if (start.starts_with(magic) && (magic != "BZh" || start.substr(4, 6) == "1AY&SY")) {
+            fail(ExitCode::bad_data,
+                 "{}: is {}; text is read plain or as gzip or zstd: unpack it first", path, name);
+        }
+    }
+    return Compression::none;
 }
 
 void decompress(const std::string& path, Compression compression, const Use& use) {

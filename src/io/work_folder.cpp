@@ -31,17 +31,51 @@ bool is_visible(int fd, const std::string& path) {
            held.st_ino == seen.st_ino && held.st_dev == seen.st_dev;
 }
 
-/// Without a trailing slash, which would make the folder its own parent.
-std::string without_slash(const std::string& out) {
-    const fs::path named = fs::absolute(out).lexically_normal();
-    return (named.filename().empty() ? named.parent_path() : named).string();
+fs::path path_for(const fs::path& out) {
+    return out.parent_path() / (".lrd-" + out.filename().string());
+}
+
+/// Refuses before the work what could not be put in place after it.
+void require_replaceable(const fs::path& out) {
+    const auto refuse = [&](const std::string& reason) {
+        fail(ExitCode::io, "--out {}: {}", out.string(), reason);
+    };
+    if (fs::is_symlink(fs::symlink_status(out))) {
+        refuse("is a link to nowhere; name a folder");
+    }
+    struct stat here {};
+    struct stat parent {};
+    if (::stat(out.c_str(), &here) != 0) {
+        return;  // to be made
+    }
+    if (::stat(out.parent_path().c_str(), &parent) == 0 && here.st_dev != parent.st_dev) {
+        refuse("is a mount point and cannot be replaced; name a folder inside of it");
+    }
+    if (::access(out.c_str(), W_OK) != 0) {
+        refuse("may not be written to; name another folder");
+    }
 }
 
 }  // namespace
 
-WorkFolder::WorkFolder(const std::string& out) : out_(without_slash(out)) {
-    const fs::path final_path(out_);
-    path_ = (final_path.parent_path() / (".lrd-" + final_path.filename().string())).string();
+std::string WorkFolder::place_of(const std::string& out) {
+    const fs::path named = fs::absolute(out).lexically_normal();
+    const fs::path plain = named.filename().empty() ? named.parent_path() : named;
+    return (fs::exists(plain) ? fs::canonical(plain) : plain).string();
+}
+
+void WorkFolder::remove_stale(const std::string& out) {
+    if (fs::exists(path_for(place_of(out)))) {
+        try {
+            WorkFolder here(out);
+        } catch (const Error&) {  // another process is at work there, or we may not write
+        }
+    }
+}
+
+WorkFolder::WorkFolder(const std::string& out)
+    : out_(place_of(out)), path_(path_for(out_).string()) {
+    require_replaceable(out_);
     lock();
     for (const auto& entry : fs::directory_iterator(path_)) {  // of one that was killed
         if (entry.path().filename() != lock_name) {

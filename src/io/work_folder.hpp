@@ -9,11 +9,18 @@ namespace lrd {
 /// a lock that ends with the process, so what a killed one left behind is removed by the next.
 class WorkFolder {
 public:
-    /// `out` may end with a slash. Error(busy) if another process makes the same output now.
+    /// `out` may end with a slash. Error(busy) if another process makes the same output now;
+    /// Error(io) if it could not be put in place at the end (a mount point, a link to nowhere).
     explicit WorkFolder(const std::string& out);
     ~WorkFolder();  ///< removes it
     WorkFolder(const WorkFolder&) = delete;
     WorkFolder& operator=(const WorkFolder&) = delete;
+
+    /// Where `out` is: absolute, links followed, without a trailing slash, which would make the
+    /// folder its own parent.
+    static std::string place_of(const std::string& out);
+    /// Removes what a killed process left beside `out`.
+    static void remove_stale(const std::string& out);
 
     const std::string& path() const { return path_; }
     std::string result() const { return path_ + "/result"; }    ///< becomes the output folder

@@ -113,6 +113,14 @@ std::int64_t Budget::memory_peak() const {
     return std::max(start, memory_sum() + saving);
 }
 
+std::int64_t Budget::memory_shared() const {
+    std::int64_t sum = 0;
+    for (const Region& region : memory) {
+        sum += region.shared ? region.bytes : 0;
+    }
+    return sum;
+}
+
 double Budget::flops_per_token() const {
     double sum = 0.0;
     for (const Work& one : work) {
@@ -136,10 +144,25 @@ double Budget::flops_per_step() const {
            per_step(*this) * static_cast<double>(ranks);
 }
 
+double Budget::flops_of_run() const {
+    return flops_per_step() * static_cast<double>(steps) -
+           cached_per_token * static_cast<double>(tokens_per_step()) * cached_steps;
+}
+
+namespace {
+/// Of a step, of the rank with most micro-batches.
+double busiest_tokens(const Budget& b) {
+    const Share share = share_of(b.global_batch / b.micro_batch, 0, static_cast<int>(b.ranks));
+    return static_cast<double>((share.last - share.first) * b.micro_batch * b.context);
+}
+}  // namespace
+
 double Budget::flops_of_busiest() const {
-    const Share share = share_of(global_batch / micro_batch, 0, static_cast<int>(ranks));
-    const std::int64_t tokens = (share.last - share.first) * micro_batch * context;
-    return flops_per_token() * static_cast<double>(tokens) + per_step(*this);
+    return flops_per_token() * busiest_tokens(*this) + per_step(*this);
+}
+
+double Budget::flops_saved_busiest() const {
+    return cached_per_token * busiest_tokens(*this) * cached_steps;
 }
 
 double Budget::flops_of_evaluation() const {
@@ -196,13 +219,14 @@ Budget Run::budget() const {
     const std::int64_t rows = train.micro_batch * b.context;
     if (teacher_model_) {
         add_region(b, teacher_model_->weights().arena(), true);
+        b.memory.back().shared = backend_.is_host();
         add_region(b, teacher_model_->arena());
         if (cached_teacher_ != nullptr) {
             add_region(b, cached_teacher_->arena());
             const TeacherCacheSize size = cache_size();
             b.cache_sizes = describe(size, config_.teacher.cache_clone);
             if (config_.teacher.cache == "memory") {
-                b.memory.push_back({"teacher's outputs", size.total(), true});
+                b.memory.push_back({"teacher's outputs", size.total(), false, true});
             } else {
                 b.cache = size.total();
             }
@@ -213,6 +237,14 @@ Budget Run::budget() const {
         const PartCosts costs = forward_cost(*teacher, rows, b.context);
         b.evaluation_per_token += costs.flops() / static_cast<double>(rows);
         add_work(b.work, "teacher", costs, rows);
+        if (cached_teacher_ != nullptr) {
+            const bool head_too = config_.teacher.cache_topk > 0;
+            b.cached_per_token = (costs.flops() - (head_too ? 0.0 : costs[Part::head].flops)) /
+                                 static_cast<double>(rows);
+            const auto first_epoch =
+                static_cast<double>(b.windows) / static_cast<double>(b.global_batch);
+            b.cached_steps = std::max(0.0, static_cast<double>(b.steps) - first_epoch);
+        }
     }
     for (const auto& student : students_) {
         add_student(b, *student, rows);

@@ -25,7 +25,8 @@ struct Budget {
     struct Region {
         std::string name;
         std::int64_t bytes;
-        bool from_start;  // touched before the first step: weights and optimisers
+        bool from_start;      // touched before the first step: weights and optimisers
+        bool shared = false;  // once for all ranks of a node
     };
     struct Work {
         std::string name;
@@ -39,6 +40,7 @@ struct Budget {
     std::int64_t saving = 0;        // on the host, while a checkpoint is written
     std::int64_t memory_sum() const;
     std::int64_t memory_peak() const;
+    std::int64_t memory_shared() const;  // of memory_sum()
 
     // ---- models, teacher first
     std::vector<ModelSize> models;
@@ -55,6 +57,12 @@ struct Budget {
     double flops_per_step() const;       // of all ranks
     double flops_of_busiest() const;     // of a step, of the rank with most micro-batches
     double flops_of_evaluation() const;  // of one evaluation, of one rank
+    // Of a teacher whose outputs are kept: what it takes when they are not there yet, and the steps
+    // in which they are, of a run that begins without them.
+    double cached_per_token = 0.0;  // FLOPs, counted in `work`
+    double cached_steps = 0.0;
+    double flops_of_run() const;         // of all ranks, without evaluations
+    double flops_saved_busiest() const;  // by the cache, over the run, of the busiest rank
 
     // ---- disk, in bytes
     std::int64_t checkpoint = 0, best = 0;  // one of each: all students

@@ -167,10 +167,7 @@ std::string tokenizer_folder(const ModelLocation& at) {
     const std::string folder = !at.hugging_face.empty() ? at.hugging_face
                                : !at.run.empty()        ? at.run + "/tokenizer"
                                                         : at.file + ".tokenizer";
-    const auto there = [&](const char* name) { return fs::exists(folder + name); };
-    const bool any = (there("/vocab.json") && there("/merges.txt")) ||
-                     (there("/encoder.json") && there("/vocab.bpe"));
-    return any ? folder : "";
+    return Tokenizer::is_in(folder) ? folder : "";
 }
 
 void load_weights(const ModelLocation& at, Weights& weights) {

@@ -35,7 +35,7 @@ std::vector<ColumnGroup> groups_of(const Students& students,
     std::vector<ColumnGroup> groups{
         {"/train",
          {{"tokens", "token", "tokens seen since step 0"},
-          {"flops", "FLOP", "model FLOPs since step 0"},
+          {"flops", "FLOP", "model FLOPs since step 0; of a cached teacher as if computed"},
           {"time_s", "s", "training time since step 0, over all starts", h5::Type::f64, {}, true},
           {"comm_exposed_s",
            "s",

@@ -12,8 +12,8 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 exec 3>&1 >/dev/null
 
-for i in $(seq 20000); do echo "word$((i * 7919 % 613)) and word$((i * 104729 % 389)) ."; done >"$folder/text.txt"
-build/release/lrd prepare --text "$folder/text.txt" --tokenizer train:1000 --out "$folder/tokens" --val 0.02
+for i in $(seq 20000); do echo "word$((i * 7919 % 613)) and word$((i * 104729 % 389)) ."; ((i % 20)) || echo; done >"$folder/text.txt"
+build/release/lrd prepare --text "$folder/text.txt" --tokenizer train:800 --out "$folder/tokens" --val 0.02
 cat >"$folder/teacher.toml" <<TOML
 [data]
 tokens = "$folder/tokens"

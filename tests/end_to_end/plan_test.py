@@ -158,6 +158,28 @@ class Plan(Case):
             self.assertEqual(found, (size, 0) if where == "memory" else (0, size))
             self.assertFalse(cache.exists())
 
+    def test_later_epochs_read_the_cache(self):
+        """What they save is the teacher's blocks, with the K largest logits its head too."""
+        config = self.config([LRC], global_batch=16, micro_batch=4, steps=400)
+        online = self.plan(config, "--rate", 50)
+        for cache, parts in (("memory", ("linears", "attention")), ("topk", ("linears", "attention", "head"))):
+            more = ["--teacher.cache=memory"] + (["--teacher.cache_topk=8"] if cache == "topk" else [])
+            plan = self.plan(config, "--rate", 50, *more)
+            steps = 400 - plan["schedule"]["windows"] / 16
+            self.assertGreater(steps, 0)
+            self.assertAlmostEqual(plan["schedule"]["cached_steps"], steps)
+            saved = steps * 16 * 32 * sum(plan["flops"]["per_token"]["teacher " + part] for part in parts)
+            self.assertAlmostEqual((online["flops"]["run"] - plan["flops"]["run"]) / saved, 1, 9)
+            self.assertAlmostEqual((online["time"]["run_s"] - plan["time"]["run_s"]) * 50e9 / saved, 1, 6)
+        self.assertEqual(online["schedule"]["cached_steps"], 0)
+
+    def test_what_stands_once_per_node(self):
+        config = self.config([LRC], steps=20)
+        memory = self.plan(config, "--teacher.cache=memory", "--ranks", "3")["memory"]
+        shared = memory["regions"]["teacher's outputs"] + memory["regions"]["teacher weights"]
+        self.assertEqual(memory["shared"], shared)
+        self.assertEqual(memory["node"], 3 * (memory["rank"] - shared) + shared)
+
     def test_the_run_directory_is_left_alone(self):
         config = self.config([LRC], steps=2)
         out = self.folder / "run"

@@ -147,6 +147,17 @@ class Small(Transformers):
         self.assertEqual(document[-1], tokenizer.eos_token_id)
         text = tokenizer.decode(document[:-1])
         self.assertEqual(tokenizer(text).input_ids, document[:-1])
+        saved = self.folder / "saved"  # the one file that transformers 5 writes
+        tokenizer.save_pretrained(saved)
+        self.assertTrue((saved / "tokenizer.json").exists())
+        for name in ("vocab.json", "merges.txt"):
+            (saved / name).unlink(missing_ok=True)
+        shutil.copy(out / "model.safetensors", saved)
+        shutil.copy(out / "config.json", saved)
+        model = self.folder / "model.h5"
+        run_well("import", "--from", saved, "--out", model)
+        for name in ("vocab.json", "merges.txt"):
+            self.assertEqual((self.folder / "model.h5.tokenizer" / name).read_bytes(), (out / name).read_bytes())
         write = pipeline("text-generation", model=str(out))
         said = write(text[:40], max_new_tokens=5, do_sample=False)[0]["generated_text"]
         self.assertTrue(said.startswith(text[:40]) and len(said) > 40, said)

@@ -68,6 +68,30 @@ TEST(Decompress, GivesTheText) {
     EXPECT_EQ(compression_of(dir / "empty"), Compression::none);
 }
 
+TEST(Decompress, SkipsWhatZstdPutsInFront) {
+    const test::TemporaryDirectory dir;
+    const std::string frame("\x5E\x2A\x4D\x18\3\0\0\0abc", 11);
+    write_text_and_fsync(dir / "one", frame + zstd("text"));
+    EXPECT_EQ(plain(dir / "one"), "text");
+}
+
+TEST(Decompress, NamesWhatIsNotRead) {
+    const test::TemporaryDirectory dir;
+    const std::vector<std::pair<std::string, std::string>> cases = {{std::string("\xFD"
+                                                                                 "7zXZ\0\0",
+                                                                                 7),
+                                                                     "is xz"},
+                                                                    {"BZh91AY&SY", "is bzip2"},
+                                                                    {"PK\3\4", "is zip"},
+                                                                    {"PAR1", "is Parquet"}};
+    for (const auto& [start, what] : cases) {
+        write_text_and_fsync(dir / "one", start + "…");
+        EXPECT_ERROR(ExitCode::bad_data, what, compression_of(dir / "one"));
+    }
+    write_text_and_fsync(dir / "one", "BZh is no word");
+    EXPECT_EQ(compression_of(dir / "one"), Compression::none);
+}
+
 TEST(Decompress, RefusesWhatIsCutOrDamaged) {
     const test::TemporaryDirectory dir;
     const std::string text = sample();

@@ -157,5 +157,33 @@ TEST(Documents, HugeOnesComeInPartsWithTheSamePieces) {
     EXPECT_TRUE(pieces == whole);
 }
 
+TEST(Documents, NoPieceIsTooLongToMerge) {
+    const test::TemporaryDirectory dir;
+    const std::string text = "fine\n" + std::string(6'000'000, 'x') + "\n";
+    write_text_and_fsync(dir / "text", text);
+    std::vector<TextSource> sources(1);
+    sources[0].name = sources[0].path = dir / "text";
+    DocumentReader reader(sources, "");
+    const Document document = reader.measure(0, 5, std::ssize(text));
+    EXPECT_ERROR(ExitCode::bad_data, "text:2: more than 4 MiB of one kind of character",
+                 read_in_parts(reader, document, [](std::string_view) {}));
+}
+
+/// Halves of a UTF-16 pair, as writers leave them where a text was cut.
+TEST(Documents, LoneSurrogatesOfJsonAreReplaced) {
+    const test::TemporaryDirectory dir;
+    const std::string line = R"({"text": "\ud83d\ude00 \ud83d \ude00\ud83d\\ud83d \uD83Dx"})";
+    write_text_and_fsync(dir / "text", line);
+    std::vector<TextSource> sources(1);
+    sources[0].name = sources[0].path = dir / "text";
+    sources[0].facts.rule = DocumentRule::jsonl;
+    sources[0].facts.size = std::ssize(line);
+    DocumentReader reader(sources, "text");
+    std::string text;
+    EXPECT_EQ(
+        reader.read(0, 0, std::ssize(line), [&](std::string_view part, bool) { text += part; }), 4);
+    EXPECT_EQ(text, "\U0001F600 \uFFFD \uFFFD\uFFFD\\ud83d \uFFFDx");
+}
+
 }  // namespace
 }  // namespace lrd

@@ -158,7 +158,7 @@ TEST(Prepare, RefusesBadOptions) {
         change(options);
         run(options);
     };
-    EXPECT_ERROR(ExitCode::usage, "train:V", with([](auto& o) { o.tokenizer = "8192"; }));
+    EXPECT_ERROR(ExitCode::missing_input, "train:V", with([](auto& o) { o.tokenizer = "8192"; }));
     EXPECT_ERROR(ExitCode::usage, "train:V", with([](auto& o) { o.tokenizer = "train:8k"; }));
     EXPECT_ERROR(ExitCode::usage, "257", with([](auto& o) { o.tokenizer = "train:100"; }));
     EXPECT_ERROR(ExitCode::usage, "--out", with([](auto& o) { o.out = ""; }));
@@ -272,12 +272,46 @@ TEST(Prepare, OneAtATime) {
         const WorkFolder other(one.options.out);
         EXPECT_ERROR(ExitCode::busy, "another process makes this folder now", run(one.options));
     }
-    fs::create_directories(one.dir / ".lrd-out/result");
+    const auto leave_behind = [&] {
+        fs::create_directories(one.dir / ".lrd-out/result");
+        write_text_and_fsync(one.dir / ".lrd-out/lock", "");
+    };
+    leave_behind();
     write_text_and_fsync(one.dir / ".lrd-out/result/old-00000.h5", "half");
-    write_text_and_fsync(one.dir / ".lrd-out/lock", "");
     run(one.options);
     EXPECT_EQ(names_in(one.dir.path()), (std::vector<std::string>{"out", "story.txt"}));
     EXPECT_FALSE(fs::exists(one.options.out + "/old-00000.h5"));
+    leave_behind();
+    run(one.options);  // up to date
+    EXPECT_EQ(names_in(one.dir.path()), (std::vector<std::string>{"out", "story.txt"}));
+}
+
+/// What could not be put in place at the end is refused at the start.
+TEST(Prepare, WhereTheOutputMayGo) {
+    Story one;
+    fs::create_directory_symlink(one.dir / "nowhere", one.options.out);
+    EXPECT_ERROR(ExitCode::io, "is a link to nowhere", run(one.options));
+    fs::create_directory(one.dir / "nowhere");  // now a folder, and stays where the link leads
+    run(one.options);
+    EXPECT_TRUE(fs::is_symlink(one.options.out));
+    EXPECT_TRUE(fs::exists(one.dir / "nowhere/prepare.json"));
+    EXPECT_ERROR(ExitCode::io, "is a mount point", WorkFolder("/proc"));
+}
+
+TEST(Prepare, SaysThatItsManifestIsDamaged) {
+    Story one;
+    run(one.options);
+    const std::string path = one.options.out + "/prepare.json";
+    const std::string whole = read_text(path);
+    for (const char* member : {"\"tokenizer_sha256\"", "\"xxh3\"", "\"unk_words\"",
+                               "\"format_version\"", "\"outputs\""}) {
+        std::string text = whole;
+        ASSERT_NE(text.find(member), std::string::npos) << member;
+        text.replace(text.find(member), 2, "\"_");
+        write_text_and_fsync(path, text);
+        EXPECT_ERROR(ExitCode::bad_data, path, run(one.options));
+        EXPECT_ERROR(ExitCode::bad_data, "--overwrite", run(one.options));
+    }
 }
 
 /// Published: 2,448,382 / 258,659 / 295,877 and 1,174,722 / 92,830 / 105,243 GPT-2 tokens, of the files

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "data/tokenizer.hpp"
 
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <sstream>
 
 #include "expect_error.hpp"
 #include "io/json.hpp"
@@ -73,7 +75,7 @@ TEST(Tokenizer, RefusesBrokenFiles) {
         {vocab, merges + " b\n", "merges.txt:4"},
         {vocab, merges + "a \xC4\n", "merges.txt:4"},  // half a character
         {vocab, merges + std::string(300, 'a') + "\n", "aaa…"},
-        {vocab, merges + "a b\n", "same merge as in line 2"},
+        {vocab, merges + "a b\n", "merges.txt:2"},
     };
     for (const Case& one : cases) {
         test::TemporaryDirectory folder;
@@ -90,6 +92,61 @@ TEST(Tokenizer, RefusesBrokenFiles) {
     EXPECT_ERROR(ExitCode::missing_input, "encoder.json", Tokenizer::load(good / "nowhere"));
     std::filesystem::remove(good / "merges.txt");
     EXPECT_ERROR(ExitCode::missing_input, "merges.txt", Tokenizer::load(good.path()));
+}
+
+/// As transformers writes it: `merges` as pairs or as text, `extra` between pre_tokenizer and model.
+std::string one_file(const Tokenizer& tokenizer, bool pairs, const std::string& pre,
+                     const std::string& added = "", const std::string& extra = "") {
+    test::TemporaryDirectory folder;
+    tokenizer.save(folder.path());
+    std::string merges;
+    std::istringstream lines(read_text(folder / "merges.txt"));
+    std::string line;
+    for (std::getline(lines, line); std::getline(lines, line);) {
+        const std::size_t blank = line.find(' ');
+        merges += merges.empty() ? "" : ", ";
+        const std::string left = Json(line.substr(0, blank)).dump();
+        const std::string right = Json(line.substr(blank + 1)).dump();
+        merges += pairs ? fmt::format("[{}, {}]", left, right) : Json(line).dump();
+    }
+    return fmt::format(
+        R"({{"added_tokens": [{}], "pre_tokenizer": {{{}}}, {}"model": {{"type": "BPE", "vocab": {}, "merges": [{}]}}}})",
+        added, pre, extra, read_text(folder / "vocab.json"), merges);
+}
+
+TEST(Tokenizer, ReadsHuggingFacesOneFile) {
+    const Tokenizer tokenizer = trained("the theme thesis \"quoted\" the theme", 270);
+    const std::string plain = R"("type": "ByteLevel", "add_prefix_space": false)";
+    test::TemporaryDirectory folder;
+    EXPECT_FALSE(Tokenizer::is_in(folder.path()));
+    const auto write = [&](const std::string& text) {
+        write_text_and_fsync(folder / "tokenizer.json", text);
+    };
+    for (const bool pairs : {true, false}) {
+        write(one_file(tokenizer, pairs, plain));
+        EXPECT_TRUE(Tokenizer::is_in(folder.path()));
+        EXPECT_EQ(Tokenizer::load(folder.path()).sha256(), tokenizer.sha256());
+    }
+    write(one_file(tokenizer, true, plain, R"({"id": 269, "content": "<|endoftext|>"},
+                                              {"id": 270, "content": "<pad>"})"));
+    EXPECT_EQ(Tokenizer::load(folder.path()).vocab_size(), 271);
+    const auto refused = [&](const std::string& words, const std::string& text) {
+        write(text);
+        EXPECT_ERROR(ExitCode::bad_data, words, Tokenizer::load(folder.path()));
+    };
+    refused("add_prefix_space = true",
+            one_file(tokenizer, true, R"("type": "ByteLevel", "add_prefix_space": true)"));
+    refused("\"Whitespace\"", one_file(tokenizer, true, R"("type": "Whitespace")"));
+    refused("use_regex = false",
+            one_file(tokenizer, true, R"("type": "ByteLevel", "use_regex": false)"));
+    refused("normalizer",
+            one_file(tokenizer, true, plain, "", R"("normalizer": {"type": "NFC"}, )"));
+    refused("model is \"\"", "{}");
+    refused("each id from 0",
+            one_file(tokenizer, true, plain, R"({"id": 300, "content": "<pad>"})"));
+    std::string text = one_file(tokenizer, true, plain);
+    text.replace(text.find("\"merges\": ["), 11, "\"merges\": [\"x y\", ");
+    refused("tokenizer.json: merge 0", text);
 }
 
 TEST(Tokenizer, EndOfTextMayHaveAnyId) {
