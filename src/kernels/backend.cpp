@@ -62,6 +62,9 @@ void check_product(const Operands& check, const Product& p) {
     check.is_factor("c", p.c, p.c.rows(), p.c.cols());
     check.is_factor("a", p.a, p.c.rows(), p.a.cols());
     check.is_factor("b", p.b, p.a.cols(), p.c.cols());
+    check.same_dtype("b", p.b, p.a);
+    check.require(p.c.dtype() == DType::f32 || p.a.dtype() == DType::bf16,
+                  "c is bf16 and its factors are not");
     if (p.bias) {
         check.has_shape("bias", p.bias, {p.c.cols()});
         LRD_CHECK(!p.accumulate, "matmul: bias and accumulate exclude each other");
@@ -103,6 +106,7 @@ void Backend::gelu(const View& y, const View& x) {
     const Operands check("gelu");
     check.is_dense("x", x);
     check.same_shape("y", y, x);
+    check.same_dtype("y", y, x);
     Call::run(*this, "gelu", [&] { do_gelu(y, x); });
 }
 
@@ -111,6 +115,8 @@ void Backend::gelu_backward(const View& d_x, const View& d_y, const View& x) {
     check.is_dense("x", x);
     check.same_shape("d_y", d_y, x);
     check.same_shape("d_x", d_x, x);
+    check.same_dtype("d_y", d_y, x);
+    check.same_dtype("d_x", d_x, x);
     Call::run(*this, "gelu_backward", [&] { do_gelu_backward(d_x, d_y, x); });
 }
 
@@ -138,6 +144,7 @@ void Backend::embed(const View& x, const View& table, const View& ids) {
     check.has_dims("table", table, 2);
     check.has_shape("x", x, {x.rows(), table.cols()});
     check.is_dense("table", table);
+    check.same_dtype("table", table, x);
     check.is_index("ids", ids, x.rows());
     Call::run(*this, "embed", [&] { do_embed(x, table, ids); });
 }
@@ -226,6 +233,7 @@ void check_attention(const Operands& check, const View& y, const View& lse, cons
     check.has_shape("y", y, {s.B * s.T, s.H * s.D});
     check.has_shape("lse", lse, {s.B, s.H, s.T});
     check.has_shape("qkv", qkv, {s.B * s.T, 3 * s.H * s.D});
+    check.same_dtype("y", y, qkv);
     check_dropout(check, options.dropout);
     check.is_starts(options.starts, s.B * s.T);
 }
@@ -244,6 +252,8 @@ void Backend::attention_backward(const View& d_qkv, const View& d_y, const View&
     check_attention(check, y, lse, qkv, shape, options);
     check.same_shape("d_y", d_y, y);
     check.same_shape("d_qkv", d_qkv, qkv);
+    check.same_dtype("d_y", d_y, qkv);
+    check.same_dtype("d_qkv", d_qkv, qkv);
     Call::run(*this, "attention_backward",
               [&] { do_attention_backward(d_qkv, d_y, y, lse, qkv, shape, options); });
 }

@@ -4,8 +4,8 @@
 // Contract of every call:
 //  - it enqueues; only synchronize() waits, and only download() brings values to the host;
 //  - outputs come first; `+=` in a comment means that the call accumulates into the output;
-//  - dtypes and shapes are checked once, here (backend.cpp), against one table; a device's do_x
-//    sees arguments that are known to be right;
+//  - dtypes and shapes are checked once, here (backend.cpp), against one table (operands.cpp), which
+//    says what may be bf16 besides f32; a device's do_x sees arguments that are known to be right;
 //  - `starts` (N) i32, where it is given: the position at which row i's document begins, in the
 //    sequence of T rows that holds i; 0 ≤ starts[i] ≤ i mod T. None: every sequence is one document;
 //  - no call allocates device memory or waits for another; results depend on the arguments and the
@@ -23,11 +23,12 @@
 
 namespace lrd {
 
-/// c = a·b (+ bias per column) or c += a·b. Any of the three may be a transposed view.
+/// c = a·b (+ bias per column) or c += a·b. Any of the three may be a transposed view. Factors in
+/// bf16 are multiplied exactly and summed in fp32; c is then rounded to what it is.
 struct Product {
-    View c;                   // (M, N)
+    View c;                   // (M, N) f32, or bf16 of factors in bf16
     View a;                   // (M, K)
-    View b;                   // (K, N)
+    View b;                   // (K, N) of the dtype of a
     View bias = {};           // (N) or none
     bool accumulate = false;  // c += instead of c =; not together with a bias
 };
@@ -57,12 +58,12 @@ struct AttentionOptions {
 };
 
 struct LayerNorm {
-    View y;                 // (N, C)  out: (h − mean)·rstd·gamma + beta, variance biased
-    View h;                 // (N, C)  out: x + residual; unused without a residual
-    View mean, rstd;        // (N)     out
-    View x;                 // (N, C)
-    View residual = {};     // (N, C)  or none: then x itself is normalised
-    View gamma, beta;       // (C)
+    View y;              // (N, C)  out: (h − mean)·rstd·gamma + beta, variance biased; or bf16
+    View h;              // (N, C)  out: x + residual; unused without a residual
+    View mean, rstd;     // (N)     out
+    View x;              // (N, C)
+    View residual = {};  // (N, C)  or none: then x itself is normalised
+    View gamma, beta;    // (C)
     double epsilon = 1e-5;  // added to the variance
 };
 
@@ -84,7 +85,7 @@ struct LayerNormBackward {
 ///   kd = τ²·[ Σ_k p_k log(p_k/q_k) + m log(m/R) ]       a lower bound of the exact one
 ///   d kd/dz_j = τ·(q_j − p_j) for j among the K, τ·q_j·(1 − m/R) elsewhere
 struct HeadLoss {
-    View z_s;       // (R, V) in: student's logits; out: its gradient, if `gradient`
+    View z_s;       // (R, V) in: student's logits; out: its gradient, if `gradient` and no d_z
     View z_t = {};  // (R, V) teacher's logits, or none: kd is 0 without the three below
     View labels;    // (R) i32
     View kd, lm;    // (R) out, without weights
@@ -95,6 +96,7 @@ struct HeadLoss {
     View top_ids = {};  // (R, K) i32, different in a row, in place of z_t
     View top_z = {};    // (R, K) their logits
     View lse = {};      // (R) of the teacher at this τ
+    View d_z = {};      // (R, V) out: the gradient, f32 or bf16; z_s is then undefined
 };
 
 /// sum += Σ|s − t|² and d_s += scale·(s − t), over rows; with skip_first without the first row of

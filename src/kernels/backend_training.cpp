@@ -27,6 +27,9 @@ void Backend::head_loss(const HeadLoss& args) {
         check.is_index("top_ids", args.top_ids, rows, k);
         check.has_shape("lse", args.lse, {rows});
     }
+    if (args.d_z) {
+        check.has_shape("d_z", args.d_z, {rows, args.z_s.cols()});
+    }
     check.is_index("labels", args.labels, rows);
     check.has_shape("kd", args.kd, {rows});
     check.has_shape("lm", args.lm, {rows});

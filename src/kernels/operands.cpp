@@ -20,6 +20,9 @@ constexpr unsigned any = floats | bit(DType::u16) | bit(DType::i32) | bit(DType:
 struct Rule {
     std::string_view op;
     unsigned dtypes;  // of every argument but indices, which are i32
+    // Arguments that may be bf16 besides: operands of products and stored activations. The residual
+    // stream, logits, sums, parameters and their gradients are fp32.
+    std::string_view stored = "";
 };
 
 constexpr std::array rules{
@@ -28,24 +31,24 @@ constexpr std::array rules{
     Rule{"upload", any},
     Rule{"download", any},
     Rule{"cast", floats},
-    Rule{"matmul", f32},
-    Rule{"grouped_matmul", f32},
+    Rule{"matmul", f32, "a b c"},
+    Rule{"grouped_matmul", f32, "a b c"},
     Rule{"add", f32},
-    Rule{"column_sums", f32},
-    Rule{"gelu", f32},
-    Rule{"gelu_backward", f32},
+    Rule{"column_sums", f32, "x"},
+    Rule{"gelu", f32, "x y"},
+    Rule{"gelu_backward", f32, "x d_x d_y"},
     Rule{"dropout", f32},
-    Rule{"embed", f32},
-    Rule{"embed_backward", f32},
+    Rule{"embed", f32, "x table"},
+    Rule{"embed_backward", f32, "d_x"},
     Rule{"add_positions", f32},
     Rule{"add_positions_backward", f32},
-    Rule{"layernorm", f32},
-    Rule{"layernorm_backward", f32},
-    Rule{"attention", f32},
-    Rule{"attention_backward", f32},
+    Rule{"layernorm", f32, "y"},
+    Rule{"layernorm_backward", f32, "d_y"},
+    Rule{"attention", f32, "qkv y"},
+    Rule{"attention_backward", f32, "qkv y d_y d_qkv"},
     Rule{"store_kv", f32},
     Rule{"attention_decode", f32},
-    Rule{"head_loss", f32},
+    Rule{"head_loss", f32, "d_z"},
     Rule{"argmax_rows", f32},
     Rule{"top_k", f32},
     Rule{"log_sum_exp", f32},
@@ -73,6 +76,33 @@ Operands::Operands(const char* op) : op_(op) {
         std::find_if(rules.begin(), rules.end(), [&](const Rule& r) { return r.op == op; });
     LRD_CHECK(rule != rules.end(), "{} is missing in the table of dtypes", op);
     dtypes_ = rule->dtypes;
+    stored_ = rule->stored;
+}
+
+void Operands::has_dtype(const char* argument, const View& x) const {
+    // A whole word of stored_.
+    const auto is_stored = [&](std::string_view name) {
+        for (std::size_t at = stored_.find(name); at != stored_.npos;
+             at = stored_.find(name, at + 1)) {
+            const std::size_t end = at + name.size();
+            if ((at == 0 || stored_[at - 1] == ' ') &&
+                (end == stored_.size() || stored_[end] == ' ')) {
+                return true;
+            }
+        }
+        return false;
+    };
+    if ((dtypes_ & bit(x.dtype())) == 0 && !(x.dtype() == DType::bf16 && is_stored(argument))) {
+        fail(ExitCode::internal, "{}: {} is {}, a dtype that this op does not take", op_, argument,
+             x.describe());
+    }
+}
+
+void Operands::same_dtype(const char* argument, const View& x, const View& other) const {
+    if (x.dtype() != other.dtype()) {
+        fail(ExitCode::internal, "{}: {} is {}, which does not go with {}", op_, argument,
+             x.describe(), other.describe());
+    }
 }
 
 void Operands::is_present(const char* argument, const View& x) const {
@@ -83,10 +113,7 @@ void Operands::is_present(const char* argument, const View& x) const {
 
 void Operands::has_dims(const char* argument, const View& x, int dims) const {
     is_present(argument, x);
-    if ((dtypes_ & bit(x.dtype())) == 0) {
-        fail(ExitCode::internal, "{}: {} is {}, a dtype that this op does not take", op_, argument,
-             x.describe());
-    }
+    has_dtype(argument, x);
     if (x.dims() != dims) {
         fail(ExitCode::internal, "{}: {} is {}, expected {} dimensions", op_, argument,
              x.describe(), dims);
@@ -124,10 +151,7 @@ void Operands::same_shape(const char* argument, const View& x, const View& other
 
 void Operands::is_dense(const char* argument, const View& x) const {
     is_present(argument, x);
-    if ((dtypes_ & bit(x.dtype())) == 0) {
-        fail(ExitCode::internal, "{}: {} is {}, a dtype that this op does not take", op_, argument,
-             x.describe());
-    }
+    has_dtype(argument, x);
     if (!x.dense()) {
         fail(ExitCode::internal, "{}: {} = {} has gaps or is transposed, this op needs it dense",
              op_, argument, x.describe());

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <string_view>
 
 #include "core/view.hpp"
 
@@ -36,16 +37,19 @@ public:
     void is_index(const char* argument, const View& x, std::int64_t rows, std::int64_t cols) const;
     /// `x` is a matrix of this shape, one of whose strides is 1: itself or a transpose.
     void is_factor(const char* argument, const View& x, std::int64_t rows, std::int64_t cols) const;
+    void same_dtype(const char* argument, const View& x, const View& other) const;
     /// `holds`, or the call is refused with `reason`.
     void require(bool holds, const char* reason) const;
 
 private:
+    void has_dtype(const char* argument, const View& x) const;
     void is_present(const char* argument, const View& x) const;
     void equal_shape(const char* argument, const View& x,
                      std::initializer_list<std::int64_t> shape) const;
 
     const char* op_;
     unsigned dtypes_;  // bit i: DType(i) is allowed
+    std::string_view stored_;
 };
 
 }  // namespace lrd

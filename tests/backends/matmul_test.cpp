@@ -100,6 +100,22 @@ protected:
 
 constexpr Layout whole{}, turned{true, false}, slice{false, true}, turned_slice{true, true};
 
+/// A gradient of parameters, or logits: fp32 from whatever the factors are stored in.
+TEST_P(MatmulTest, Fp32OfStoredFactors) {
+    for (const bool accumulate : {false, true}) {
+        const Case c = make_case(random(33, 130), random(130, 48), false, accumulate);
+        const View at = put(accumulate ? c.c0 : Matrix(33, 48, std::nan("")));
+        backend().matmul({.c = at,
+                          .a = put_stored(reference::transpose(c.a)).t(),
+                          .b = put_stored(c.b),
+                          .accumulate = accumulate});
+        const Matrix got = get(at);
+        for (std::size_t i = 0; i < got.data.size(); ++i) {  // tighter than what is stored in bf16
+            EXPECT_NEAR(got.data[i], c.want.data[i], 132 * 0x1p-22 * c.magnitude.data[i]);
+        }
+    }
+}
+
 TEST_P(MatmulTest, OddAndTailShapes) {
     for (const std::size_t rows : {1U, 3U, 31U, 33U, 130U}) {
         for (const std::size_t inner : {1U, 5U, 48U, 768U}) {

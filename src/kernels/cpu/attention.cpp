@@ -3,10 +3,11 @@
 // the cache, and no running maximum is needed (Dao 2022 has one because its memory is smaller).
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
+#include "kernels/cpu/bf16.hpp"
 #include "kernels/cpu/cpu_backend.hpp"
 #include "kernels/cpu/dropout.hpp"
-#include "kernels/cpu/simd.hpp"
 #include "kernels/cpu/team.hpp"
 
 namespace lrd {
@@ -15,15 +16,17 @@ namespace {
 constexpr std::int64_t block = 64;  // queries
 
 /// One head of one sequence; leading dimensions 3·H·D for q, k, v and H·D for y.
+template <class T>
 struct Head {
-    float *q, *k, *v;
+    T *q, *k, *v;
     std::int64_t at_y, at_lse;
     std::int64_t row, h;  // the sequence's first row, and which head
 };
 
-Head head_of(const View& qkv, AttentionShape s, std::int64_t b, std::int64_t h) {
+template <class T>
+Head<T> head_of(const View& qkv, AttentionShape s, std::int64_t b, std::int64_t h) {
     const std::int64_t width = s.H * s.D;
-    float* q = qkv.f32() + b * s.T * 3 * width + h * s.D;
+    T* q = elements<T>(qkv) + b * s.T * 3 * width + h * s.D;
     return {q,       q + width, q + 2 * width, b * s.T * width + h * s.D, (b * s.H + h) * s.T,
             b * s.T, h};
 }
@@ -61,13 +64,26 @@ LRD_HOT void scale_row(float* y, float factor, std::int64_t n) {
     }
 }
 
-LRD_HOT float dot(const float* a, const float* b, std::int64_t n) {
+template <class T>
+LRD_INLINE float dot_of(const T* a, const T* b, std::int64_t n) {
     float sum = 0.0F;
 #pragma omp simd reduction(+ : sum)
     for (std::int64_t i = 0; i < n; ++i) {
-        sum += a[i] * b[i];
+        sum += value_of(a[i]) * value_of(b[i]);
     }
     return sum;
+}
+LRD_HOT float dot_f32(const float* a, const float* b, std::int64_t n) { return dot_of(a, b, n); }
+LRD_HOT float dot_bf16(const Bf16* a, const Bf16* b, std::int64_t n) { return dot_of(a, b, n); }
+float dot(const float* a, const float* b, std::int64_t n) { return dot_f32(a, b, n); }
+float dot(const Bf16* a, const Bf16* b, std::int64_t n) { return dot_bf16(a, b, n); }
+
+/// to = factor·from.
+LRD_HOT void narrow_row(Bf16* to, const float* from, float factor, std::int64_t n) {
+#pragma omp simd
+    for (std::int64_t i = 0; i < n; ++i) {
+        to[i] = rounded(factor * from[i]);
+    }
 }
 
 /// On entry scores = q kᵀ and d = d_P; on return scores = P and d = d_scores = P·(d_P − delta)·scale.
@@ -86,37 +102,73 @@ LRD_HOT void differentiate_row(float* scores, float* d, Span keys, float scale, 
 constexpr std::int64_t room_of(std::int64_t n) { return (n + 3) / 4 * 4; }  // for dropout_factors
 
 /// What query t of a sequence sees.
-Span keys_of(const AttentionOptions& options, const Head& head, std::int64_t t, std::int64_t end) {
+template <class T>
+Span keys_of(const AttentionOptions& options, const Head<T>& head, std::int64_t t,
+             std::int64_t end) {
     return {options.starts ? options.starts.i32()[head.row + t] : 0, t + 1, end};
 }
 
 float scale_of(AttentionShape s) { return 1.0F / std::sqrt(static_cast<float>(s.D)); }
 
+/// A worker's own. In fp32 p and d_p are scores and d_scores themselves; in bf16 what products take
+/// is rounded into them, and d_k and d_v are summed over the blocks in fp32.
+template <class T>
+struct Scratch {
+    static constexpr bool narrow = std::is_same_v<T, Bf16>;
+    float *scores, *d_scores, *factors, *d_k, *d_v;
+    T *p, *d_p;
+
+    Scratch(Worker& worker, AttentionShape s, bool backward) {
+        const std::int64_t square = block * s.T;
+        const std::int64_t head = narrow && backward ? s.T * s.D : 0;
+        const std::int64_t halves = narrow ? square : 0;  // two bf16 in the room of an fp32
+        scores =
+            worker.floats.floats((backward ? 2 : 1) * square + room_of(s.T) + 2 * head + halves);
+        d_scores = scores + square;
+        factors = backward ? d_scores + square : d_scores;
+        d_k = factors + room_of(s.T);
+        d_v = d_k + head;
+        if constexpr (narrow) {
+            p = reinterpret_cast<Bf16*>(d_v + head);
+            d_p = p + square;
+        } else {
+            p = scores;
+            d_p = d_scores;
+        }
+    }
+};
+
 /// Queries [first, end) of one head: scores = q kᵀ, P = softmax, y = (P ∘ dropout) v.
-void forward_block(Worker& worker, const View& y, const View& lse, const Head& head,
+template <class T>
+void forward_block(Worker& worker, const View& y, const View& lse, const Head<T>& head,
                    AttentionShape s, const AttentionOptions& options, std::int64_t first,
                    std::int64_t end) {
     const std::int64_t ld = 3 * s.H * s.D;
     const std::int64_t ld_y = s.H * s.D;
     const std::int64_t rows = end - first;
-    float* scores = worker.floats.floats(block * s.T + room_of(s.T));
-    float* factors = scores + block * s.T;
-    worker.products.run(rows, end, s.D, {scores, end}, {head.q + first * ld, ld},
+    const Scratch<T> at(worker, s, false);
+    worker.products.run(rows, end, s.D, {at.scores, end}, {head.q + first * ld, ld},
                         {head.k, ld, true});
     float inverse[block];
     for (std::int64_t i = 0; i < rows; ++i) {
-        float* row = scores + i * end;
+        float* row = at.scores + i * end;
         soften_row(row, keys_of(options, head, first + i, end), scale_of(s), inverse + i,
                    lse.f32() + head.at_lse + first + i);
         if (options.dropout.rate > 0.0F) {
-            dropout_factors(factors, first + i + 1, options.dropout, head.row + first + i, head.h);
-            multiply(row, row, factors, first + i + 1);
+            dropout_factors(at.factors, first + i + 1, options.dropout, head.row + first + i,
+                            head.h);
+            multiply(row, row, at.factors, first + i + 1);
+        }
+        if constexpr (Scratch<T>::narrow) {
+            narrow_row(at.p + i * end, row, inverse[i], end);
         }
     }
-    float* out = y.f32() + head.at_y + first * ld_y;
-    worker.products.run(rows, s.D, end, {out, ld_y}, {scores, end}, {head.v, ld});
-    for (std::int64_t i = 0; i < rows; ++i) {
-        scale_row(out + i * ld_y, inverse[i], s.D);
+    T* out = elements<T>(y) + head.at_y + first * ld_y;
+    worker.products.run(rows, s.D, end, {out, ld_y}, {at.p, end}, {head.v, ld});
+    if constexpr (!Scratch<T>::narrow) {
+        for (std::int64_t i = 0; i < rows; ++i) {
+            scale_row(out + i * ld_y, inverse[i], s.D);
+        }
     }
 }
 
@@ -126,40 +178,64 @@ struct Gradients {
 
 /// P from lse; d_v += (P ∘ dropout)ᵀ d_y; d_P = dropout ∘ d_y vᵀ; d_q = d_scores k; d_k +=
 /// d_scoresᵀ q. The last block, which comes first, sees all keys and sets d_k and d_v.
-void backward_block(Worker& worker, const Head& d_head, const Gradients& g, const Head& head,
-                    AttentionShape s, const AttentionOptions& options, std::int64_t first,
-                    std::int64_t end) {
+template <class T>
+void backward_block(Worker& worker, const Scratch<T>& at, const Head<T>& d_head, const Gradients& g,
+                    const Head<T>& head, AttentionShape s, const AttentionOptions& options,
+                    std::int64_t first, std::int64_t end) {
     const std::int64_t ld = 3 * s.H * s.D;
     const std::int64_t ld_y = s.H * s.D;
     const std::int64_t rows = end - first;
     const bool drops = options.dropout.rate > 0.0F;
     const bool add = end < s.T;
-    float* scores = worker.floats.floats(2 * block * s.T + room_of(s.T));
-    float* d_scores = scores + block * s.T;
-    float* factors = d_scores + block * s.T;
+    const T* y = elements<T>(g.y) + head.at_y + first * ld_y;
+    T* d_y = elements<T>(g.d_y) + head.at_y + first * ld_y;
     const Factor q{head.q + first * ld, ld};
-    const Factor d_y{g.d_y.f32() + head.at_y + first * ld_y, ld_y};
-    worker.products.run(rows, end, s.D, {scores, end}, q, {head.k, ld, true});
-    worker.products.run(rows, end, s.D, {d_scores, end}, d_y, {head.v, ld, true});
+    worker.products.run(rows, end, s.D, {at.scores, end}, q, {head.k, ld, true});
+    worker.products.run(rows, end, s.D, {at.d_scores, end}, {d_y, ld_y}, {head.v, ld, true});
     for (std::int64_t i = 0; i < rows; ++i) {
-        const std::int64_t at = head.at_y + (first + i) * ld_y;
-        const float delta = dot(g.d_y.f32() + at, g.y.f32() + at, s.D);
+        const float delta = dot(d_y + i * ld_y, y + i * ld_y, s.D);
         const std::int64_t valid = first + i + 1;
-        float* row = scores + i * end;
-        float* d_row = d_scores + i * end;
+        float* row = at.scores + i * end;
+        float* d_row = at.d_scores + i * end;
         if (drops) {
-            dropout_factors(factors, valid, options.dropout, head.row + first + i, head.h);
-            multiply(d_row, d_row, factors, valid);
+            dropout_factors(at.factors, valid, options.dropout, head.row + first + i, head.h);
+            multiply(d_row, d_row, at.factors, valid);
         }
         differentiate_row(row, d_row, keys_of(options, head, first + i, end), scale_of(s),
                           g.lse.f32()[head.at_lse + first + i], delta);
         if (drops) {
-            multiply(row, row, factors, valid);
+            multiply(row, row, at.factors, valid);
+        }
+        if constexpr (Scratch<T>::narrow) {
+            narrow_row(at.p + i * end, row, 1.0F, end);
+            narrow_row(at.d_p + i * end, d_row, 1.0F, end);
         }
     }
-    worker.products.run(end, s.D, rows, {d_head.v, ld}, {scores, end, true}, d_y, add);
-    worker.products.run(rows, s.D, end, {d_head.q + first * ld, ld}, {d_scores, end}, {head.k, ld});
-    worker.products.run(end, s.D, rows, {d_head.k, ld}, {d_scores, end, true}, q, add);
+    const auto sum = [&](float* wide, T* own) {
+        return Scratch<T>::narrow ? Factor{wide, s.D} : Factor{own, ld};
+    };
+    worker.products.run(end, s.D, rows, sum(at.d_v, d_head.v), {at.p, end, true}, {d_y, ld_y}, add);
+    worker.products.run(rows, s.D, end, {d_head.q + first * ld, ld}, {at.d_p, end}, {head.k, ld});
+    worker.products.run(end, s.D, rows, sum(at.d_k, d_head.k), {at.d_p, end, true}, q, add);
+}
+
+template <class T>
+void backward_head(Worker& worker, const View& d_qkv, const Gradients& g, const View& qkv,
+                   AttentionShape s, const AttentionOptions& options, std::int64_t index) {
+    const Head<T> head = head_of<T>(qkv, s, index / s.H, index % s.H);
+    const Head<T> d_head = head_of<T>(d_qkv, s, index / s.H, index % s.H);
+    const Scratch<T> at(worker, s, true);
+    for (std::int64_t first = (s.T - 1) / block * block; first >= 0 && s.T > 0; first -= block) {
+        backward_block<T>(worker, at, d_head, g, head, s, options, first,
+                          std::min(s.T, first + block));
+    }
+    if constexpr (Scratch<T>::narrow) {
+        for (std::int64_t t = 0; t < s.T; ++t) {
+            const std::int64_t to = t * 3 * s.H * s.D;
+            narrow_row(d_head.k + to, at.d_k + t * s.D, 1.0F, s.D);
+            narrow_row(d_head.v + to, at.d_v + t * s.D, 1.0F, s.D);
+        }
+    }
 }
 
 }  // namespace
@@ -170,8 +246,10 @@ void CpuBackend::do_attention(const View& y, const View& lse, const View& qkv, A
     team_->for_each(s.B * s.H * blocks, [&](Worker& worker, std::int64_t item) {
         const std::int64_t index = item / blocks;
         const std::int64_t first = (blocks - 1 - item % blocks) * block;  // the longest first
-        forward_block(worker, y, lse, head_of(qkv, s, index / s.H, index % s.H), s, options, first,
-                      std::min(s.T, first + block));
+        with_elements(qkv, [&]<class T>(T*) {
+            forward_block<T>(worker, y, lse, head_of<T>(qkv, s, index / s.H, index % s.H), s,
+                             options, first, std::min(s.T, first + block));
+        });
     });
 }
 
@@ -180,13 +258,9 @@ void CpuBackend::do_attention_backward(const View& d_qkv, const View& d_y, const
                                        const View& lse, const View& qkv, AttentionShape s,
                                        const AttentionOptions& options) {
     team_->for_each(s.B * s.H, [&](Worker& worker, std::int64_t index) {
-        const Head head = head_of(qkv, s, index / s.H, index % s.H);
-        const Head d_head = head_of(d_qkv, s, index / s.H, index % s.H);
-        for (std::int64_t first = (s.T - 1) / block * block; first >= 0 && s.T > 0;
-             first -= block) {
-            backward_block(worker, d_head, {d_y, y, lse}, head, s, options, first,
-                           std::min(s.T, first + block));
-        }
+        with_elements(qkv, [&]<class T>(T*) {
+            backward_head<T>(worker, d_qkv, {d_y, y, lse}, qkv, s, options, index);
+        });
     });
 }
 

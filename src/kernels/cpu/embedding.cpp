@@ -2,9 +2,9 @@
 #include <cstring>
 
 #include "core/check.hpp"
+#include "kernels/cpu/bf16.hpp"
 #include "kernels/cpu/cpu_backend.hpp"
 #include "kernels/cpu/parallel.hpp"
-#include "kernels/cpu/simd.hpp"
 
 namespace lrd {
 namespace {
@@ -13,6 +13,13 @@ LRD_HOT void add_row(float* y, const float* x, std::int64_t n) {
 #pragma omp simd
     for (std::int64_t i = 0; i < n; ++i) {
         y[i] += x[i];
+    }
+}
+
+LRD_HOT void add_row_bf16(float* y, const Bf16* x, std::int64_t n) {
+#pragma omp simd
+    for (std::int64_t i = 0; i < n; ++i) {
+        y[i] += value_of(x[i]);
     }
 }
 
@@ -42,10 +49,13 @@ std::int64_t position_of(std::int64_t i, std::int64_t T, const View& starts) {
 void CpuBackend::do_embed(const View& x, const View& table, const View& ids) {
     check_ids("embed", ids, table.rows());
     const std::int64_t width = table.cols();
+    const std::size_t bytes = static_cast<std::size_t>(width) * size_of(x.dtype());
+    const auto row = [&](const View& of, std::int64_t i) {
+        return static_cast<std::byte*>(of.raw()) + static_cast<std::size_t>(i) * bytes;
+    };
     for_ranges(x.rows(), rows_of(width), [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t i = begin; i < end; ++i) {
-            std::memcpy(x.f32() + i * width, table.f32() + ids.i32()[i] * width,
-                        static_cast<std::size_t>(width) * sizeof(float));
+            std::memcpy(row(x, i), row(table, ids.i32()[i]), bytes);
         }
     });
 }
@@ -59,7 +69,12 @@ void CpuBackend::do_embed_backward(const View& d_table, const View& d_x, const V
     for_ranges(owners, 1, [&](std::int64_t owner, std::int64_t) {
         for (std::int64_t i = 0; i < d_x.rows(); ++i) {
             const std::int64_t id = ids.i32()[i];
-            if (id % owners == owner) {
+            if (id % owners != owner) {
+                continue;
+            }
+            if (d_x.dtype() == DType::bf16) {
+                add_row_bf16(d_table.f32() + id * width, elements<Bf16>(d_x) + i * width, width);
+            } else {
                 add_row(d_table.f32() + id * width, d_x.f32() + i * width, width);
             }
         }

@@ -6,11 +6,11 @@
 #include <limits>
 
 #include "core/check.hpp"
+#include "kernels/cpu/bf16.hpp"
 #include "kernels/cpu/cpu_backend.hpp"
 #include "kernels/cpu/head_loss_top_k.hpp"
 #include "kernels/cpu/parallel.hpp"
 #include "kernels/cpu/reductions.hpp"
-#include "kernels/cpu/simd.hpp"
 
 namespace lrd {
 namespace {
@@ -159,6 +159,24 @@ void write_row_gradient(const HeadLoss& a, float* z_s, const float* z_t, Centre 
     z_s[label] -= static_cast<float>(lm);
 }
 
+LRD_HOT void narrow_row(Bf16* to, const float* from, std::int64_t n) {
+#pragma omp simd
+    for (std::int64_t i = 0; i < n; ++i) {
+        to[i] = rounded(from[i]);
+    }
+}
+
+/// From where it was made, z_s, to where it is wanted, while the row is in the cache.
+void move_gradient(const HeadLoss& a, std::int64_t row) {
+    const std::int64_t n = a.z_s.cols();
+    const float* from = a.z_s.f32() + row * n;
+    if (a.d_z.dtype() == DType::bf16) {
+        narrow_row(elements<Bf16>(a.d_z) + row * n, from, n);
+    } else {
+        std::copy(from, from + n, a.d_z.f32() + row * n);
+    }
+}
+
 void process_row(const HeadLoss& a, std::int64_t row) {
     const std::int64_t n = a.z_s.cols();
     float* z_s = a.z_s.f32() + row * n;
@@ -221,6 +239,9 @@ void CpuBackend::do_head_loss(const HeadLoss& a) {
     for_ranges(a.z_s.rows(), rows_of(a.z_s.cols()), [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t row = begin; row < end; ++row) {
             a.top_ids ? head_loss_top_k(a, row) : process_row(a, row);
+            if (a.gradient && a.d_z) {
+                move_gradient(a, row);
+            }
         }
     });
 }

@@ -3,9 +3,9 @@
 #include <array>
 #include <cmath>
 
+#include "kernels/cpu/bf16.hpp"
 #include "kernels/cpu/cpu_backend.hpp"
 #include "kernels/cpu/parallel.hpp"
-#include "kernels/cpu/simd.hpp"
 
 namespace lrd {
 namespace {
@@ -20,8 +20,9 @@ LRD_HOT void add_rows(float* h, const float* x, const float* residual, std::int6
 }
 
 // Two passes over a row that is in the cache: outlier channels make Σx² − (Σx)²/n cancel.
-LRD_HOT void normalise_row(float* y, float* mean_out, float* rstd_out, const float* x,
-                           const float* gamma, const float* beta, double epsilon, std::int64_t n) {
+template <class Y>
+LRD_INLINE void normalise(Y* y, float* mean_out, float* rstd_out, const float* x,
+                          const float* gamma, const float* beta, double epsilon, std::int64_t n) {
     double sum = 0.0;
 #pragma omp simd reduction(+ : sum)
     for (std::int64_t i = 0; i < n; ++i) {
@@ -39,20 +40,30 @@ LRD_HOT void normalise_row(float* y, float* mean_out, float* rstd_out, const flo
     const auto centre = static_cast<float>(mean);
 #pragma omp simd
     for (std::int64_t i = 0; i < n; ++i) {
-        y[i] = (x[i] - centre) * rstd * gamma[i] + beta[i];
+        set(y[i], (x[i] - centre) * rstd * gamma[i] + beta[i]);
     }
     *mean_out = centre;
     *rstd_out = rstd;
 }
+LRD_HOT void normalise_row(float* y, float* mean, float* rstd, const float* x, const float* gamma,
+                           const float* beta, double epsilon, std::int64_t n) {
+    normalise(y, mean, rstd, x, gamma, beta, epsilon, n);
+}
+LRD_HOT void normalise_row_bf16(Bf16* y, float* mean, float* rstd, const float* x,
+                                const float* gamma, const float* beta, double epsilon,
+                                std::int64_t n) {
+    normalise(y, mean, rstd, x, gamma, beta, epsilon, n);
+}
 
 // With x̂ = (h − mean)·rstd and g = d_y·gamma: d_h += rstd·(g − mean(g) − x̂·mean(g·x̂)).
-LRD_HOT void backward_row(float* d_h, const float* d_y, const float* h, const float* gamma,
-                          float mean, float rstd, std::int64_t n) {
+template <class Y>
+LRD_INLINE void backward(float* d_h, const Y* d_y, const float* h, const float* gamma, float mean,
+                         float rstd, std::int64_t n) {
     double sum = 0.0;
     double dot = 0.0;
 #pragma omp simd reduction(+ : sum, dot)
     for (std::int64_t i = 0; i < n; ++i) {
-        const float g = d_y[i] * gamma[i];
+        const float g = value_of(d_y[i]) * gamma[i];
         sum += static_cast<double>(g);
         dot += static_cast<double>(g) * static_cast<double>((h[i] - mean) * rstd);
     }
@@ -61,17 +72,35 @@ LRD_HOT void backward_row(float* d_h, const float* d_y, const float* h, const fl
 #pragma omp simd
     for (std::int64_t i = 0; i < n; ++i) {
         const float xhat = (h[i] - mean) * rstd;
-        d_h[i] += rstd * (d_y[i] * gamma[i] - mean_g - xhat * mean_gx);
+        d_h[i] += rstd * (value_of(d_y[i]) * gamma[i] - mean_g - xhat * mean_gx);
     }
 }
+LRD_HOT void backward_row(float* d_h, const float* d_y, const float* h, const float* gamma,
+                          float mean, float rstd, std::int64_t n) {
+    backward(d_h, d_y, h, gamma, mean, rstd, n);
+}
+LRD_HOT void backward_row_bf16(float* d_h, const Bf16* d_y, const float* h, const float* gamma,
+                               float mean, float rstd, std::int64_t n) {
+    backward(d_h, d_y, h, gamma, mean, rstd, n);
+}
 
-LRD_HOT void add_to_stripe(double* gamma_sum, double* beta_sum, const float* d_y, const float* h,
+template <class Y>
+LRD_INLINE void add_stripe(double* gamma_sum, double* beta_sum, const Y* d_y, const float* h,
                            float mean, float rstd, std::int64_t width) {
 #pragma omp simd
     for (std::int64_t c = 0; c < width; ++c) {
-        gamma_sum[c] += static_cast<double>(d_y[c] * ((h[c] - mean) * rstd));
-        beta_sum[c] += static_cast<double>(d_y[c]);
+        const float d = value_of(d_y[c]);
+        gamma_sum[c] += static_cast<double>(d * ((h[c] - mean) * rstd));
+        beta_sum[c] += static_cast<double>(d);
     }
+}
+LRD_HOT void add_to_stripe(double* gamma_sum, double* beta_sum, const float* d_y, const float* h,
+                           float mean, float rstd, std::int64_t width) {
+    add_stripe(gamma_sum, beta_sum, d_y, h, mean, rstd, width);
+}
+LRD_HOT void add_to_stripe_bf16(double* gamma_sum, double* beta_sum, const Bf16* d_y,
+                                const float* h, float mean, float rstd, std::int64_t width) {
+    add_stripe(gamma_sum, beta_sum, d_y, h, mean, rstd, width);
 }
 
 // d_gamma += Σ d_y·x̂, d_beta += Σ d_y over the rows.
@@ -82,8 +111,15 @@ void add_parameter_gradients(const LayerNormBackward& a) {
         std::array<double, stripe> beta_sum{};
         for (std::int64_t i = 0; i < a.h.rows(); ++i) {
             const std::int64_t at = i * width + begin;
-            add_to_stripe(gamma_sum.data(), beta_sum.data(), a.d_y.f32() + at, a.h.f32() + at,
-                          a.mean.f32()[i], a.rstd.f32()[i], end - begin);
+            const float mean = a.mean.f32()[i];
+            const float rstd = a.rstd.f32()[i];
+            if (a.d_y.dtype() == DType::bf16) {
+                add_to_stripe_bf16(gamma_sum.data(), beta_sum.data(), elements<Bf16>(a.d_y) + at,
+                                   a.h.f32() + at, mean, rstd, end - begin);
+            } else {
+                add_to_stripe(gamma_sum.data(), beta_sum.data(), a.d_y.f32() + at, a.h.f32() + at,
+                              mean, rstd, end - begin);
+            }
         }
         for (std::int64_t c = begin; c < end; ++c) {
             const auto k = static_cast<std::size_t>(c - begin);
@@ -105,8 +141,15 @@ void CpuBackend::do_layernorm(const LayerNorm& a) {
                 add_rows(h, x, a.residual.f32() + i * width, width);
                 x = h;
             }
-            normalise_row(a.y.f32() + i * width, a.mean.f32() + i, a.rstd.f32() + i, x,
-                          a.gamma.f32(), a.beta.f32(), a.epsilon, width);
+            float* mean = a.mean.f32() + i;
+            float* rstd = a.rstd.f32() + i;
+            if (a.y.dtype() == DType::bf16) {
+                normalise_row_bf16(elements<Bf16>(a.y) + i * width, mean, rstd, x, a.gamma.f32(),
+                                   a.beta.f32(), a.epsilon, width);
+            } else {
+                normalise_row(a.y.f32() + i * width, mean, rstd, x, a.gamma.f32(), a.beta.f32(),
+                              a.epsilon, width);
+            }
         }
     });
 }
@@ -115,8 +158,15 @@ void CpuBackend::do_layernorm_backward(const LayerNormBackward& a) {
     const std::int64_t width = a.h.cols();
     for_ranges(a.h.rows(), rows_of(width), [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t i = begin; i < end; ++i) {
-            backward_row(a.d_h.f32() + i * width, a.d_y.f32() + i * width, a.h.f32() + i * width,
-                         a.gamma.f32(), a.mean.f32()[i], a.rstd.f32()[i], width);
+            float* d_h = a.d_h.f32() + i * width;
+            const float* h = a.h.f32() + i * width;
+            if (a.d_y.dtype() == DType::bf16) {
+                backward_row_bf16(d_h, elements<Bf16>(a.d_y) + i * width, h, a.gamma.f32(),
+                                  a.mean.f32()[i], a.rstd.f32()[i], width);
+            } else {
+                backward_row(d_h, a.d_y.f32() + i * width, h, a.gamma.f32(), a.mean.f32()[i],
+                             a.rstd.f32()[i], width);
+            }
         }
     });
     if (a.d_gamma) {

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
-#include <bit>
-#include <cstdint>
 #include <cstring>
 
-#include "core/check.hpp"
 #include "core/host_memory.hpp"
+#include "kernels/cpu/bf16.hpp"
 #include "kernels/cpu/cpu_backend.hpp"
 #include "kernels/cpu/parallel.hpp"
 
@@ -41,13 +39,18 @@ void CpuBackend::do_download(void* to, const View& from) {
 
 namespace {
 
-/// Round to nearest, ties to even; NaN stays NaN.
-std::uint16_t to_bf16(float x) {
-    const auto bits = std::bit_cast<std::uint32_t>(x);
-    if ((bits & 0x7fffffffU) > 0x7f800000U) {
-        return static_cast<std::uint16_t>((bits >> 16) | 0x40U);
+LRD_HOT void narrow(Bf16* to, const float* from, std::int64_t n) {
+#pragma omp simd
+    for (std::int64_t i = 0; i < n; ++i) {
+        to[i] = rounded(from[i]);
     }
-    return static_cast<std::uint16_t>((bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16);
+}
+
+LRD_HOT void widen(float* to, const Bf16* from, std::int64_t n) {
+#pragma omp simd
+    for (std::int64_t i = 0; i < n; ++i) {
+        to[i] = value_of(from[i]);
+    }
 }
 
 }  // namespace
@@ -59,15 +62,9 @@ void CpuBackend::do_cast(const View& to, const View& from) {
     }
     for_ranges(to.size(), element_grain, [&](std::int64_t begin, std::int64_t end) {
         if (to.dtype() == DType::bf16) {
-            auto* out = static_cast<std::uint16_t*>(to.raw());
-            for (std::int64_t i = begin; i < end; ++i) {
-                out[i] = to_bf16(from.f32()[i]);
-            }
+            narrow(elements<Bf16>(to) + begin, from.f32() + begin, end - begin);
         } else {
-            const auto* in = static_cast<const std::uint16_t*>(from.raw());
-            for (std::int64_t i = begin; i < end; ++i) {
-                to.f32()[i] = std::bit_cast<float>(static_cast<std::uint32_t>(in[i]) << 16);
-            }
+            widen(to.f32() + begin, elements<Bf16>(from) + begin, end - begin);
         }
     });
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
+#include "kernels/cpu/bf16.hpp"
 #include "kernels/cpu/cpu_backend.hpp"
 #include "kernels/cpu/parallel.hpp"
-#include "kernels/cpu/simd.hpp"
 
 namespace lrd {
 namespace {
@@ -26,22 +26,34 @@ LRD_INLINE float gelu_exponential(float x) {
     return fast_exp(60.0F < minus_2u ? 60.0F : minus_2u);
 }
 
-LRD_HOT void gelu_range(float* y, const float* x, std::int64_t n) {
+template <class T>
+LRD_INLINE void gelu_of(T* y, const T* x, std::int64_t n) {
 #pragma omp simd
     for (std::int64_t i = 0; i < n; ++i) {
-        y[i] = x[i] / (1.0F + gelu_exponential(x[i]));
+        const float v = value_of(x[i]);
+        set(y[i], v / (1.0F + gelu_exponential(v)));
     }
 }
+LRD_HOT void gelu_range(float* y, const float* x, std::int64_t n) { gelu_of(y, x, n); }
+LRD_HOT void gelu_range_bf16(Bf16* y, const Bf16* x, std::int64_t n) { gelu_of(y, x, n); }
 
 // dy/dx = σ + x·σ·(1 − σ)·d(2u)/dx with σ = σ(2u) and 1 − σ = e^(−2u)·σ.
-LRD_HOT void gelu_backward_range(float* d_x, const float* d_y, const float* x, std::int64_t n) {
+template <class T>
+LRD_INLINE void gelu_backward_of(T* d_x, const T* d_y, const T* x, std::int64_t n) {
 #pragma omp simd
     for (std::int64_t i = 0; i < n; ++i) {
-        const float e = gelu_exponential(x[i]);
+        const float v = value_of(x[i]);
+        const float e = gelu_exponential(v);
         const float sigma = 1.0F / (1.0F + e);
-        const float slope = two_root * (1.0F + 3.0F * cubic * x[i] * x[i]);
-        d_x[i] = d_y[i] * (sigma + x[i] * sigma * (e * sigma) * slope);
+        const float slope = two_root * (1.0F + 3.0F * cubic * v * v);
+        set(d_x[i], value_of(d_y[i]) * (sigma + v * sigma * (e * sigma) * slope));
     }
+}
+LRD_HOT void gelu_backward_range(float* d_x, const float* d_y, const float* x, std::int64_t n) {
+    gelu_backward_of(d_x, d_y, x, n);
+}
+LRD_HOT void gelu_backward_range_bf16(Bf16* d_x, const Bf16* d_y, const Bf16* x, std::int64_t n) {
+    gelu_backward_of(d_x, d_y, x, n);
 }
 
 }  // namespace
@@ -54,13 +66,22 @@ void CpuBackend::do_add(const View& y, const View& x) {
 
 void CpuBackend::do_gelu(const View& y, const View& x) {
     for_ranges(x.size(), grain, [&](std::int64_t begin, std::int64_t end) {
-        gelu_range(y.f32() + begin, x.f32() + begin, end - begin);
+        if (x.dtype() == DType::bf16) {
+            gelu_range_bf16(elements<Bf16>(y) + begin, elements<Bf16>(x) + begin, end - begin);
+        } else {
+            gelu_range(y.f32() + begin, x.f32() + begin, end - begin);
+        }
     });
 }
 
 void CpuBackend::do_gelu_backward(const View& d_x, const View& d_y, const View& x) {
     for_ranges(x.size(), grain, [&](std::int64_t begin, std::int64_t end) {
-        gelu_backward_range(d_x.f32() + begin, d_y.f32() + begin, x.f32() + begin, end - begin);
+        if (x.dtype() == DType::bf16) {
+            gelu_backward_range_bf16(elements<Bf16>(d_x) + begin, elements<Bf16>(d_y) + begin,
+                                     elements<Bf16>(x) + begin, end - begin);
+        } else {
+            gelu_backward_range(d_x.f32() + begin, d_y.f32() + begin, x.f32() + begin, end - begin);
+        }
     });
 }
 

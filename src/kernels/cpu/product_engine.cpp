@@ -62,7 +62,12 @@ std::size_t ProductShapeHash::operator()(const ProductShape& s) const {
     for (const std::int64_t value : {s.M, s.N, s.K, s.ld_a, s.ld_b, s.ld_c}) {
         mix(value);
     }
-    mix(s.threads * 16 + s.transposed_a * 8 + s.transposed_b * 4 + s.bias * 2 + s.accumulate);
+    std::int64_t flags = s.threads;
+    for (const bool flag :
+         {s.transposed_a, s.transposed_b, s.bias, s.accumulate, s.bf16, s.bf16_c}) {
+        flags = 2 * flags + (flag ? 1 : 0);
+    }
+    mix(flags);
     return static_cast<std::size_t>(hash);
 }
 
@@ -70,15 +75,15 @@ ProductEngine::ProductEngine() : engine_(dnnl::engine::kind::cpu, 0), stream_(en
 
 ProductEngine::Entry ProductEngine::make(const ProductShape& s) {
     using dnnl::memory;
-    constexpr auto f32 = memory::data_type::f32;
-    const auto matrix = [](std::int64_t rows, std::int64_t cols, std::int64_t ld, bool transposed) {
-        return memory::desc({rows, cols}, f32,
+    const auto matrix = [](std::int64_t rows, std::int64_t cols, bool bf16, std::int64_t ld,
+                           bool transposed) {
+        return memory::desc({rows, cols}, bf16 ? memory::data_type::bf16 : memory::data_type::f32,
                             transposed ? memory::dims{1, ld} : memory::dims{ld, 1});
     };
-    const memory::desc a = matrix(s.M, s.K, s.ld_a, s.transposed_a);
-    const memory::desc b = matrix(s.K, s.N, s.ld_b, s.transposed_b);
-    const memory::desc c = matrix(s.M, s.N, s.ld_c, false);
-    const memory::desc bias({1, s.N}, f32, memory::dims{s.N, 1});
+    const memory::desc a = matrix(s.M, s.K, s.bf16, s.ld_a, s.transposed_a);
+    const memory::desc b = matrix(s.K, s.N, s.bf16, s.ld_b, s.transposed_b);
+    const memory::desc c = matrix(s.M, s.N, s.bf16_c, s.ld_c, false);
+    const memory::desc bias = matrix(1, s.N, false, s.N, false);
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     if (s.accumulate) {
@@ -113,13 +118,23 @@ ProductEngine::Entry& ProductEngine::find(const ProductShape& shape) {
 
 namespace {
 
-/// c = 0 or the bias, or c += bias: a product without any a·b.
-void add_bias_only(std::int64_t M, std::int64_t N, Factor c, bool accumulate, const float* bias) {
+template <class T>
+void add_bias_to(T* data, std::int64_t M, std::int64_t N, Factor c, bool accumulate,
+                 const float* bias) {
     for (std::int64_t i = 0; i < M; ++i) {
         for (std::int64_t j = 0; j < N; ++j) {
-            float& out = c.data[c.transposed ? j * c.ld + i : i * c.ld + j];
-            out = (accumulate ? out : 0.0F) + (bias == nullptr ? 0.0F : bias[j]);
+            T& out = data[c.transposed ? j * c.ld + i : i * c.ld + j];
+            set(out, (accumulate ? value_of(out) : 0.0F) + (bias == nullptr ? 0.0F : bias[j]));
         }
+    }
+}
+
+/// c = 0 or the bias, or c += bias: a product without any a·b.
+void add_bias_only(std::int64_t M, std::int64_t N, Factor c, bool accumulate, const float* bias) {
+    if (c.bf16) {
+        add_bias_to(static_cast<Bf16*>(c.data), M, N, c, accumulate, bias);
+    } else {
+        add_bias_to(static_cast<float*>(c.data), M, N, c, accumulate, bias);
     }
 }
 
@@ -129,10 +144,10 @@ Factor factor_of(const View& x) {
     const std::int64_t rows = x.rows();
     const std::int64_t cols = x.cols();
     const bool by_rows = (cols <= 1 || x.stride(1) == 1) && (rows <= 1 || x.stride(0) >= cols);
-    if (by_rows) {
-        return {x.f32(), rows <= 1 ? std::max<std::int64_t>(cols, 1) : x.stride(0), false};
-    }
-    return {x.f32(), cols <= 1 ? std::max<std::int64_t>(rows, 1) : x.stride(1), true};
+    const std::int64_t ld = by_rows ? (rows <= 1 ? std::max<std::int64_t>(cols, 1) : x.stride(0))
+                                    : (cols <= 1 ? std::max<std::int64_t>(rows, 1) : x.stride(1));
+    return x.dtype() == DType::bf16 ? Factor(elements<Bf16>(x), ld, !by_rows)
+                                    : Factor(x.f32(), ld, !by_rows);
 }
 
 }  // namespace
@@ -147,7 +162,7 @@ void ProductEngine::run(std::int64_t M, std::int64_t N, std::int64_t K, Factor c
         return;
     }
     Entry& entry = find({M, N, K, a.ld, b.ld, c.ld, a.transposed, b.transposed, bias != nullptr,
-                         accumulate, omp_get_max_threads()});
+                         accumulate, a.bf16, c.bf16, omp_get_max_threads()});
     entry.a.set_data_handle(a.data, stream_);
     entry.b.set_data_handle(b.data, stream_);
     entry.c.set_data_handle(c.data, stream_);
@@ -178,7 +193,20 @@ void ProductEngine::run(const Product& p) {
         return;
     }
     // oneDNN wants rows of c without gaps: cᵀ = bᵀ aᵀ. The bias is then one per row.
-    run(N, M, K, {c.data, c.ld}, factor_of(p.b.t()), factor_of(p.a.t()), p.accumulate);
+    Factor turned = c;
+    turned.transposed = false;
+    if (bias != nullptr && c.bf16) {  // rounded once
+        float* wide = wide_.floats(M * N);
+        run(N, M, K, {wide, M}, factor_of(p.b.t()), factor_of(p.a.t()));
+        auto* out = static_cast<Bf16*>(c.data);
+        for (std::int64_t j = 0; j < N; ++j) {
+            for (std::int64_t i = 0; i < M; ++i) {
+                out[j * c.ld + i] = rounded(wide[j * M + i] + bias[j]);
+            }
+        }
+        return;
+    }
+    run(N, M, K, turned, factor_of(p.b.t()), factor_of(p.a.t()), p.accumulate);
     if (bias != nullptr) {
         add_bias_only(M, N, c, true, bias);
     }

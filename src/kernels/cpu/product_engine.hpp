@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "kernels/backend.hpp"
+#include "kernels/cpu/bf16.hpp"
 
 namespace lrd {
 
@@ -30,11 +31,17 @@ private:
     std::size_t size_ = 0;
 };
 
-/// A matrix of floats with one unit stride: element (i, j) at i·ld + j, or, `transposed`, j·ld + i.
+/// A matrix with one unit stride: element (i, j) at i·ld + j, or, `transposed`, j·ld + i.
 struct Factor {
-    float* data;
+    Factor(float* floats, std::int64_t stride, bool turned = false)
+        : data(floats), ld(stride), transposed(turned) {}
+    Factor(Bf16* values, std::int64_t stride, bool turned = false)
+        : data(values), ld(stride), transposed(turned), bf16(true) {}
+
+    void* data;
     std::int64_t ld;
-    bool transposed = false;
+    bool transposed;
+    bool bf16 = false;
 };
 
 /// All that tells one primitive from another.
@@ -42,6 +49,7 @@ struct ProductShape {
     std::int64_t M, N, K;
     std::int64_t ld_a, ld_b, ld_c;
     bool transposed_a, transposed_b, bias, accumulate;
+    bool bf16, bf16_c;  // the factors; c
     int threads;
 
     bool operator==(const ProductShape&) const = default;
@@ -73,7 +81,7 @@ private:
 
     dnnl::engine engine_;
     dnnl::stream stream_;
-    Buffer scratch_;
+    Buffer scratch_, wide_;
     std::size_t scratch_bytes_ = 0;
     std::unordered_map<ProductShape, Entry, ProductShapeHash> entries_;
 };

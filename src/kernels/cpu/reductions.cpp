@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <array>
 
+#include "kernels/cpu/bf16.hpp"
 #include "kernels/cpu/column_stripes.hpp"
 #include "kernels/cpu/cpu_backend.hpp"
 #include "kernels/cpu/parallel.hpp"
 #include "kernels/cpu/reductions.hpp"
-#include "kernels/cpu/simd.hpp"
 
 namespace lrd {
 namespace {
@@ -41,11 +41,18 @@ LRD_HOT float exp_range(const float* z, float max, float scale, std::int64_t n) 
     return sum;
 }
 
-LRD_HOT void add_to_stripe(double* sums, const float* x, std::int64_t width) {
+template <class T>
+LRD_INLINE void add_stripe(double* sums, const T* x, std::int64_t width) {
 #pragma omp simd
     for (std::int64_t c = 0; c < width; ++c) {
-        sums[c] += static_cast<double>(x[c]);
+        sums[c] += static_cast<double>(value_of(x[c]));
     }
+}
+LRD_HOT void add_to_stripe(double* sums, const float* x, std::int64_t width) {
+    add_stripe(sums, x, width);
+}
+LRD_HOT void add_to_stripe_bf16(double* sums, const Bf16* x, std::int64_t width) {
+    add_stripe(sums, x, width);
 }
 
 }  // namespace
@@ -76,8 +83,14 @@ void add_column_sums(const View& sums, const View& x, const RowFilter& rows) {
     for_ranges(width, stripe, [&](std::int64_t begin, std::int64_t end) {
         std::array<double, stripe> part{};
         for (std::int64_t i = 0; i < x.rows(); ++i) {
-            if (rows.takes(i)) {
-                add_to_stripe(part.data(), x.f32() + i * width + begin, end - begin);
+            if (!rows.takes(i)) {
+                continue;
+            }
+            const std::int64_t at = i * width + begin;
+            if (x.dtype() == DType::bf16) {
+                add_to_stripe_bf16(part.data(), elements<Bf16>(x) + at, end - begin);
+            } else {
+                add_to_stripe(part.data(), x.f32() + at, end - begin);
             }
         }
         for (std::int64_t c = begin; c < end; ++c) {
