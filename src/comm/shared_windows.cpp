@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "comm/shared_windows.hpp"
 
+#include <sys/statvfs.h>
+
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <exception>
 #include <memory>
 
@@ -16,7 +19,7 @@ SharedWindows::SharedWindows(MPI_Comm node, Memory& own) : NodeMemory(own), node
 }
 
 void* SharedWindows::allocate(std::size_t bytes) {
-    void* data = shares_ ? share(bytes) : nullptr;
+    void* data = shares_ && has_room(bytes) ? share(bytes) : nullptr;
     int all = data != nullptr ? 1 : 0;
     LRD_MPI_CHECK(MPI_Allreduce(MPI_IN_PLACE, &all, 1, MPI_INT, MPI_MIN, node_));
     if (all == 1) {
@@ -30,6 +33,20 @@ void* SharedWindows::allocate(std::size_t bytes) {
     }
     shares_ = false;
     return NodeMemory::allocate(bytes);
+}
+
+/// Open MPI puts a window into a file in memory, and where that does not fit one rank fails while
+/// the others wait for it: so its folder is looked at before. The same on all ranks.
+bool SharedWindows::has_room(std::size_t bytes) const {
+    int room = 1;
+    const char* folder = std::getenv("OMPI_MCA_osc_sm_backing_directory");
+    struct statvfs disk {};
+    if (rank_ == 0 && ::statvfs(folder != nullptr ? folder : "/dev/shm", &disk) == 0) {
+        const double free = static_cast<double>(disk.f_bavail) * static_cast<double>(disk.f_frsize);
+        room = free > 1.05 * static_cast<double>(bytes) + 65536.0 ? 1 : 0;
+    }
+    LRD_MPI_CHECK(MPI_Bcast(&room, 1, MPI_INT, 0, node_));
+    return room == 1;
 }
 
 /// Null where MPI has no such memory.

@@ -27,6 +27,7 @@ private:
         void* data;
         MPI_Win handle;
     };
+    bool has_room(std::size_t bytes) const;
     void* share(std::size_t bytes);
 
     MPI_Comm node_;

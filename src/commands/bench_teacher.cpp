@@ -35,6 +35,7 @@ void fill(CachedTeacher& teacher, FileCache& cache, Backend& backend, BatchShape
     teacher.run(ids, {first, shape.T}, windows, {});
     cache.publish();
     for (std::int64_t w = first; w < bench_windows; ++w) {
+        cache.claim(w);
         for (std::size_t f = 0; f < cache.layout().fields.size(); ++f) {
             std::vector<std::byte> values(cache.layout().field_bytes(f));
             cache.read(w % first, f, values);

@@ -38,10 +38,11 @@ std::int64_t vocabulary_of(const std::string& tokenizer) {
     } else if (fs::is_directory(tokenizer)) {
         return 0;
     }
-    fail(tokenizer.starts_with(prefix) ? ExitCode::usage : ExitCode::missing_input,
-         "--tokenizer \"{}\": there is no such folder; expected train:V with the size of the "
-         "vocabulary, train:8192 for instance, or a folder with vocab.json and merges.txt",
-         tokenizer);
+    const bool trained = tokenizer.starts_with(prefix);
+    fail(trained ? ExitCode::usage : ExitCode::missing_input,
+         "--tokenizer \"{}\": {}expected train:V with the size of the vocabulary, train:8192 for "
+         "instance, or a folder with vocab.json and merges.txt",
+         tokenizer, trained ? "" : "there is no such folder; ");
 }
 
 /// Before the text is read, which may take hours.

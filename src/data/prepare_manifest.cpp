@@ -175,6 +175,9 @@ void PrepareManifest::check_members() const {
         input.at("file").as_string();
         input.at("size").as_int();
         input.at("mtime_ns").as_int();
+        if (const Json* changed = input.find("ctime_ns")) {
+            changed->as_int();
+        }
         input.at("xxh3").as_string();
     }
     for (const Json& output : json_.at("outputs").as_array()) {

@@ -44,8 +44,17 @@ void check_is_gpt2(const Json& json, const std::string& path) {
     if (!is({"pre_tokenizer", "add_prefix_space"}, false)) {
         refuse("the pre_tokenizer has add_prefix_space = true");
     }
-    if (!is({"model", "ignore_merges"}, false)) {
-        refuse("the model has ignore_merges = true");
+    for (const char* name : {"ignore_merges", "byte_fallback"}) {
+        if (!is({"model", name}, false)) {
+            refuse(fmt::format("the model has {} = true", name));
+        }
+    }
+    for (const char* name : {"continuing_subword_prefix", "end_of_word_suffix", "dropout"}) {
+        const Json* value = at_path(json, {"model", name});
+        if (value != nullptr && !value->is_null() &&
+            !(value->is_string() && value->as_string().empty())) {
+            refuse(fmt::format("the model has {} = {}", name, value->dump()));
+        }
     }
     if (const Json* normalizer = json.find("normalizer");
         normalizer != nullptr && !normalizer->is_null()) {
@@ -63,18 +72,16 @@ Json vocab_in(const Json& json, const std::string& path) {
     if (const Json* added = json.find("added_tokens"); added != nullptr && added->is_array()) {
         for (const Json& token : added->as_array()) {
             const std::string& name = token.at("content").as_string();
-            if (vocab->find(name) == nullptr) {
-                all[name] = token.at("id");
+            const std::string text = name == end_of_text_name ? name : to_text(name);
+            if (vocab->find(text) == nullptr) {
+                all[text] = token.at("id");
             }
         }
     }
     return all;
 }
 
-}  // namespace
-
-Tokenizer load_one_file(const std::string& path) {
-    const Json json = Json::parse(read_text(path), path);
+Tokenizer read(const Json& json, const std::string& path) {
     if (!json.is_object()) {
         fail(ExitCode::bad_data, "{}: expected an object", path);
     }
@@ -92,6 +99,21 @@ Tokenizer load_one_file(const std::string& path) {
                     fmt::format("{}: merge {}", path, number++));
         }
     });
+}
+
+}  // namespace
+
+Tokenizer load_one_file(const std::string& path) {
+    const Json json = Json::parse(read_text(path), path);
+    try {
+        return read(json, path);
+    } catch (const Error& error) {  // of a member that is not what it should be, without the path
+        const std::string what = error.what();
+        if (what.find(path) != what.npos) {
+            throw;
+        }
+        fail(error.code(), "{}: {}", path, what);
+    }
 }
 
 }  // namespace lrd::tokenizer_parts

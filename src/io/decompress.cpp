@@ -117,7 +117,7 @@ Compression compression_of(const std::string& path) {
                                                                     {"PAR1", "Parquet"},
                                                                     {"\x89HDF\r\n"sv, "HDF5"}};
     for (const auto& [magic, name] : foreign) {
-        if (start.starts_with(magic) && (magic != "BZh" || start.substr(4, 6) == "1AY&SY")) {
+        if (start.starts_with(magic) && (magic != "BZh" || start.find("1AY&SY") == 4)) {
             fail(ExitCode::bad_data,
                  "{}: is {}; text is read plain or as gzip or zstd: unpack it first", path, name);
         }

@@ -40,7 +40,8 @@ void require_replaceable(const fs::path& out) {
     const auto refuse = [&](const std::string& reason) {
         fail(ExitCode::io, "--out {}: {}", out.string(), reason);
     };
-    if (fs::is_symlink(fs::symlink_status(out))) {
+    std::error_code none;
+    if (fs::is_symlink(fs::symlink_status(out, none))) {
         refuse("is a link to nowhere; name a folder");
     }
     struct stat here {};
@@ -61,14 +62,17 @@ void require_replaceable(const fs::path& out) {
 std::string WorkFolder::place_of(const std::string& out) {
     const fs::path named = fs::absolute(out).lexically_normal();
     const fs::path plain = named.filename().empty() ? named.parent_path() : named;
-    return (fs::exists(plain) ? fs::canonical(plain) : plain).string();
+    std::error_code none;  // what is not there, or not for us to see, stays as it was named
+    const fs::path followed = fs::canonical(plain, none);
+    return (none ? plain : followed).string();
 }
 
 void WorkFolder::remove_stale(const std::string& out) {
-    if (fs::exists(path_for(place_of(out)))) {
+    std::error_code none;
+    if (fs::exists(path_for(place_of(out)), none)) {
         try {
             WorkFolder here(out);
-        } catch (const Error&) {  // another process is at work there, or we may not write
+        } catch (const std::exception&) {  // another process is at work there, or we may not write
         }
     }
 }

@@ -140,8 +140,8 @@ Opened open_memory(const CacheNeeds& needs, Communicator& world) {
     root_first(world, [&] { require_memory(needs, 1); });
     auto cache = std::make_unique<MemoryCache>(
         layout_of(describe_cache(needs), needs, "teacher.cache = memory"), world);
-    if (!cache->shared()) {
-        root_first(world, [&] { require_memory(needs, world.node_size()); });
+    if (!cache->shared()) {  // of this node: others may differ
+        require_memory(needs, world.node_size());
     }
     return {std::move(cache), cached_taus(needs)};
 }

@@ -21,8 +21,7 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t version = 1;
 constexpr const char* windows_name = "windows";
-constexpr std::size_t part_bytes = std::size_t{256} << 20;  // a part is not much longer
-constexpr std::size_t most_open = 64;                       // files at once
+constexpr std::size_t most_open = 64;  // files at once
 
 h5::Type file_type(DType dtype) {
     return dtype == DType::bf16  ? h5::Type::u16
@@ -54,13 +53,15 @@ void with_type(DType dtype, Call&& call) {
 
 }  // namespace
 
-FileCache::FileCache(std::string directory, std::string digest, CacheLayout all, int writer)
+FileCache::FileCache(std::string directory, std::string digest, CacheLayout all, int writer,
+                     std::size_t most_bytes)
     : TeacherCache(std::move(all)),
       directory_(std::move(directory)),
       digest_(std::move(digest)),
       writer_(writer),
       index_(static_cast<std::size_t>(layout().windows)),
-      checked_(index_.size() * layout().fields.size(), false) {
+      checked_(index_.size() * layout().fields.size(), false),
+      most_bytes_(most_bytes) {
     refresh();
 }
 
@@ -217,10 +218,17 @@ void FileCache::begin_part() {
 }
 
 bool FileCache::claim(std::int64_t window) {
+    // Between batches alone: inside one, fields are written of windows that are committed later.
+    if (claimed_ == 0 && pending_ * layout().window_bytes() >= most_bytes_) {
+        publish();
+    }
     Place& at = index_[static_cast<std::size_t>(window)];
-    const bool unclaimed = at.part == nowhere;
-    at.part = unclaimed ? on_its_way : at.part;
-    return unclaimed;
+    if (at.part != nowhere) {
+        return false;
+    }
+    at.part = on_its_way;
+    ++claimed_;
+    return true;
 }
 
 void FileCache::write(std::int64_t, std::size_t field, std::span<const std::byte> values) {
@@ -235,9 +243,7 @@ void FileCache::write(std::int64_t, std::size_t field, std::span<const std::byte
 void FileCache::commit(std::int64_t window) {
     part_->append(windows_name, std::span<const std::int64_t>(&window, 1));
     ++pending_;
-    if (pending_ * layout().window_bytes() >= part_bytes) {
-        publish();
-    }
+    --claimed_;
 }
 
 void FileCache::publish() {

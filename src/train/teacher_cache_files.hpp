@@ -16,9 +16,12 @@ namespace lrd {
 
 class FileCache : public TeacherCache {
 public:
-    /// Finds the parts of `directory`, which carry `digest`. `writer` numbers the ranks of a job.
+    static constexpr std::size_t part_bytes = std::size_t{256} << 20;
+    /// Finds the parts of `directory`, which carry `digest`. `writer` numbers the ranks of a job. A
+    /// new part has `most_bytes` and little more.
     /// Errors: bad_data, naming the part and the remedy.
-    FileCache(std::string directory, std::string digest, CacheLayout layout, int writer);
+    FileCache(std::string directory, std::string digest, CacheLayout layout, int writer,
+              std::size_t most_bytes = part_bytes);
     ~FileCache() override;
 
     /// Takes the job's lock of the folder, on one of its ranks, before anything is written.
@@ -69,7 +72,9 @@ private:
     std::optional<h5::File> part_;  // being written, under a temporary name
     std::string temporary_;
     std::size_t pending_ = 0;  // windows in it
-    int next_ = 0;             // number of the next part of this writer
+    std::size_t claimed_ = 0;  // windows that are not committed yet
+    std::size_t most_bytes_;
+    int next_ = 0;  // number of the next part of this writer
 };
 
 }  // namespace lrd

@@ -13,9 +13,11 @@ MemoryCache::MemoryCache(CacheLayout all, Communicator& world)
     : TeacherCache(std::move(all)),
       memory_(world.node_memory(own_)),
       arena_(*memory_, "teacher cache"),
-      states_(arena_.region("states", DType::i8, {layout().windows})),
-      bytes_(arena_.region("windows", DType::i8,
-                           {layout().windows, static_cast<std::int64_t>(layout().window_bytes())})),
+      // One region, so that states and windows are shared both or neither.
+      bytes_(arena_.region(
+          "windows", DType::i8,
+          {layout().windows * (static_cast<std::int64_t>(layout().window_bytes()) + 1)})),
+      states_(bytes_.slice(0, layout().windows)),
       known_(static_cast<std::size_t>(layout().windows), false) {
     std::size_t offset = 0;
     for (std::size_t i = 0; i < layout().fields.size(); ++i) {
@@ -37,7 +39,7 @@ std::atomic_ref<std::uint8_t> MemoryCache::state(std::int64_t window) {
 
 std::byte* MemoryCache::at(std::int64_t window, std::size_t field) {
     LRD_CHECK(window >= 0 && window < layout().windows, "window {}", window);
-    return static_cast<std::byte*>(bytes_.raw()) +
+    return static_cast<std::byte*>(bytes_.raw()) + states_.bytes() +
            static_cast<std::size_t>(window) * layout().window_bytes() + offsets_[field];
 }
 
@@ -82,6 +84,7 @@ void MemoryCache::share(Communicator& world) {
             know(window);
         }
     }
+    memory_->publish();  // nobody writes on before all have looked
 }
 
 /// What rank `from` has computed, to the copies of the others.

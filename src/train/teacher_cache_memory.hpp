@@ -41,8 +41,8 @@ private:
     HostMemory own_;
     std::unique_ptr<NodeMemory> memory_;
     Arena arena_;
-    View states_;  // (windows) bytes
-    View bytes_;   // (windows, window_bytes); a page is taken when it is written
+    View bytes_;   // states, then (windows, window_bytes); a page is taken when it is written
+    View states_;  // (windows)
     bool many_copies_ = false;
     std::vector<bool> known_;          // (windows) to this rank
     std::vector<std::int64_t> fresh_;  // committed here since the last share()

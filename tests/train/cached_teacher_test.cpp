@@ -12,6 +12,7 @@
 #include "model/initialise.hpp"
 #include "mpi/mpi_main.hpp"
 #include "temporary_directory.hpp"
+#include "train/nodes.hpp"
 #include "train/open_teacher_cache.hpp"
 #include "train/top_k_bias.hpp"
 #include "train/trainer.hpp"
@@ -167,6 +168,23 @@ TEST(CachedTeacher, ComputedOrReadTheSameBits) {
         EXPECT_GT(reader.cached().account().read, 0);
         EXPECT_EQ(reader.cached().account().computed, 0);
     }
+}
+
+/// Whether a node can share memory is its own affair: nobody waits for the others about it.
+TEST(CachedTeacher, OpensOnUnequalNodes) {
+    CpuBackend backend;
+    Weights weights(backend, "teacher", dense_architecture(config), Use::inference);
+    Gpt2 model(weights, "teacher", {2, config.T}, true);
+    CacheNeeds needs;
+    needs.settings = memory("bf16");
+    needs.teacher = config;
+    needs.data.context = config.T;
+    needs.clone_layers = {0, 1};
+    needs.windows = 3;
+    UnequalNodes nodes;
+    const auto teacher = open_teacher(model, needs, {2, config.T}, nodes);
+    world().barrier();
+    EXPECT_EQ(dynamic_cast<CachedTeacher&>(*teacher).cache().present(), 0);
 }
 
 TEST(CachedTeacher, BiasOfTheKLargest) {

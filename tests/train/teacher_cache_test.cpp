@@ -7,6 +7,7 @@
 #include "expect_error.hpp"
 #include "mpi/mpi_main.hpp"
 #include "temporary_directory.hpp"
+#include "train/nodes.hpp"
 #include "train/teacher_cache_files.hpp"
 #include "train/teacher_cache_memory.hpp"
 
@@ -117,6 +118,32 @@ TEST(FileCache, WindowsAreThereOncePublished) {
     EXPECT_EQ(FileCache(folder.path(), "digest", layout(), 7).present(), 5);
 }
 
+/// Two windows of a batch are written field by field, then committed: a part never ends between them.
+TEST(FileCache, APartHasWholeBatches) {
+    const TemporaryDirectory folder;
+    FileCache writer(folder.path(), "digest", layout(), 0, 1);
+    for (std::int64_t first = 0; first < 4; first += 2) {
+        for (std::int64_t w = first; w < first + 2; ++w) {
+            ASSERT_TRUE(writer.claim(w));
+        }
+        EXPECT_EQ(writer.present(), first);  // what went before is a part now
+        for (std::size_t field = 0; field < 2; ++field) {
+            for (std::int64_t w = first; w < first + 2; ++w) {
+                writer.write(
+                    w, field,
+                    std::vector<std::byte>(writer.layout().field_bytes(field),
+                                           static_cast<std::byte>(16 + w + 8 * (field == 0))));
+            }
+        }
+        writer.commit(first);
+        writer.commit(first + 1);
+    }
+    writer.publish();
+    for (std::int64_t w = 0; w < 4; ++w) {
+        expect_window(writer, w);
+    }
+}
+
 TEST(FileCache, WhatIsNotPublishedIsNowhere) {
     const TemporaryDirectory folder;
     {
@@ -144,28 +171,6 @@ TEST(FileCache, RefusesPartsOfOthers) {
     EXPECT_ERROR(ExitCode::bad_data, "window 3 is not in [0, 3)",
                  FileCache(folder.path(), "digest", shorter, 0));
 }
-
-/// The world, as if each of its ranks were alone on its node.
-class OneRankPerNode : public Communicator {
-public:
-    int rank() const override { return world().rank(); }
-    int size() const override { return world().size(); }
-    int node_rank() const override { return 0; }
-    int node_size() const override { return 1; }
-    void start_all_reduce_sum(Memory& m, const View& x) override {
-        world().start_all_reduce_sum(m, x);
-    }
-    void progress() override { world().progress(); }
-    void wait_all() override { world().wait_all(); }
-    void broadcast(Memory& m, const View& x, int root) override { world().broadcast(m, x, root); }
-    void all_reduce_sum(std::span<double> values) override { world().all_reduce_sum(values); }
-    void all_reduce_max(std::span<double> values) override { world().all_reduce_max(values); }
-    void broadcast(std::string& bytes, int root) override { world().broadcast(bytes, root); }
-    std::string gather(const std::string& bytes, int root) override {
-        return world().gather(bytes, root);
-    }
-    void barrier() override { world().barrier(); }
-};
 
 /// Every rank knows the windows of all, whoever computed them.
 void expect_shared(Communicator& ranks) {
@@ -201,6 +206,11 @@ TEST(MemoryCache, IsOfAllRanksOfANode) {
 TEST(MemoryCache, IsOfAllNodes) {
     OneRankPerNode nodes;
     EXPECT_FALSE(MemoryCache(layout(), nodes).shared());
+    expect_shared(nodes);
+}
+
+TEST(MemoryCache, IsOfUnequalNodes) {
+    UnequalNodes nodes;
     expect_shared(nodes);
 }
 

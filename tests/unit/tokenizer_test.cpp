@@ -130,6 +130,8 @@ TEST(Tokenizer, ReadsHuggingFacesOneFile) {
     write(one_file(tokenizer, true, plain, R"({"id": 269, "content": "<|endoftext|>"},
                                               {"id": 270, "content": "<pad>"})"));
     EXPECT_EQ(Tokenizer::load(folder.path()).vocab_size(), 271);
+    write(one_file(tokenizer, true, plain, R"({"id": 270, "content": "<my pad 日本>"})"));
+    EXPECT_EQ(Tokenizer::load(folder.path()).bytes_of(270), "<my pad 日本>");
     const auto refused = [&](const std::string& words, const std::string& text) {
         write(text);
         EXPECT_ERROR(ExitCode::bad_data, words, Tokenizer::load(folder.path()));
@@ -142,6 +144,14 @@ TEST(Tokenizer, ReadsHuggingFacesOneFile) {
     refused("normalizer",
             one_file(tokenizer, true, plain, "", R"("normalizer": {"type": "NFC"}, )"));
     refused("model is \"\"", "{}");
+    for (const char* member :
+         {"\"end_of_word_suffix\": \"</w>\"", "\"dropout\": 0.1", "\"byte_fallback\": true"}) {
+        std::string text = one_file(tokenizer, true, plain);
+        text.replace(text.find("\"type\": \"BPE\""), 13,
+                     std::string("\"type\": \"BPE\", ") + member);
+        refused(std::string(member).substr(1, 7), text);
+    }
+    refused("tokenizer.json", one_file(tokenizer, true, plain, "1"));
     refused("each id from 0",
             one_file(tokenizer, true, plain, R"({"id": 300, "content": "<pad>"})"));
     std::string text = one_file(tokenizer, true, plain);
