@@ -201,7 +201,7 @@ void print_table(const Json& json) {
 
 int bench(const BenchOptions& o, Communicator& world) {
     const std::int64_t threads = set_threads(o.threads, world);
-    const std::unique_ptr<Backend> backend = make_backend(o.device);
+    const std::unique_ptr<Backend> backend = make_backend(o.device, o.precision);
     Gpt2Config config = find_config(o.config);
     config.T = std::max(config.T, o.context);
     log::info("bench: {} teacher and {} student(s), {} rank(s) × {} thread(s); building …",

@@ -18,7 +18,7 @@ int cache(const Config& config, Communicator& world) {
              config.teacher.cache);
     }
     set_threads(config.run.threads, world);
-    const std::unique_ptr<Backend> backend = make_backend(config.run.device);
+    const std::unique_ptr<Backend> backend = make_backend(config.run.device, config.run.precision);
     return static_cast<int>(fill_cache(config, *backend, world));
 }
 

@@ -19,8 +19,9 @@ Option threads_option(std::int64_t& threads) {
 Option device_option(std::string& device) {
     return option("", "device", device, "where to compute", {.allowed = {"auto", "cpu"}});
 }
-Option precision_option(std::string& precision) {
-    return option("", "precision", precision, "of products and activations", {.allowed = {"fp32"}});
+Option precision_option(std::string& precision,
+                        const std::vector<std::string>& allowed = {"fp32"}) {
+    return option("", "precision", precision, "of products and activations", {.allowed = allowed});
 }
 Option json_option(bool& json) { return option("", "json", json, "one JSON value on stdout"); }
 
@@ -135,7 +136,7 @@ std::vector<Option> options_of(BenchOptions& o) {
         option("", "teacher", o.teacher, "where its outputs come from",
                {.allowed = {"online", "cached", "topk"}}),
         option("", "form", o.form, "of the students", {.allowed = {"lifted", "factored", "dense"}}),
-        precision_option(o.precision),
+        precision_option(o.precision, {"auto", "fp32", "bf16"}),
         option("", "steps", o.steps, "timed steps", positive),
         device_option(o.device),
         threads_option(o.threads),

@@ -39,7 +39,7 @@ PlanTime measured(Config config, const Budget& budget, const std::string& device
     constexpr int steps = 3;
     config.train.global_batch = config.train.micro_batch * world.size();
     config.teacher.cache = "none";  // the first epoch, in which nothing is cached yet
-    const std::unique_ptr<Backend> backend = make_backend(device);
+    const std::unique_ptr<Backend> backend = make_backend(device, config.run.precision);
     const std::unique_ptr<Run> run = Run::blank(config, *backend, world);
     Trainer& trainer = run->trainer();
     trainer.assume_tap_variance();
@@ -88,7 +88,7 @@ int plan(const PlanOptions& o, const Config& config, Communicator& world) {
     const std::int64_t ranks = o.ranks > 0 ? o.ranks : world.size();
     const std::int64_t ranks_of_node = (ranks + o.nodes - 1) / o.nodes;
     SilentWorld planned(static_cast<int>(ranks), static_cast<int>(ranks_of_node));
-    const std::unique_ptr<Backend> counting = make_counting_backend();
+    const std::unique_ptr<Backend> counting = make_counting_backend(config.run.precision);
     Plan p;
     p.budget = Run::blank(config, *counting, planned)->budget();
     p.threads = threads;

@@ -66,7 +66,7 @@ int train(const Config& config, Communicator& world) {
         directory = std::make_unique<RunDirectory>(config.run.out);
     }
     world.barrier();  // from here on the directory is ours
-    const std::unique_ptr<Backend> backend = make_backend(config.run.device);
+    const std::unique_ptr<Backend> backend = make_backend(config.run.device, config.run.precision);
     std::unique_ptr<Run> run;
     try {
         run = std::make_unique<Run>(config, code_version(), *backend, world, directory.get());

@@ -62,7 +62,7 @@ std::vector<Option> run_options(Config& c) {
         open(option("run", "device", c.run.device, "where to compute",
                     {.allowed = {"auto", "cpu"}})),
         option("run", "precision", c.run.precision, "of products and activations",
-               {.allowed = {"auto", "fp32"}}),
+               {.allowed = {"auto", "fp32", "bf16"}}),
         open(option("run", "threads", c.run.threads,
                     "per rank; 0 = cores of the node / its ranks, 1 if reproducible",
                     {.min = 0, .max = 1024})),

@@ -121,6 +121,8 @@ struct AdamWStep {
 class Backend : public Memory {
 public:
     virtual const char* name() const = 0;
+    /// Of operands of products and stored activations: what models on this backend keep them in.
+    DType stored() const { return stored_; }
     /// Which code the device chose for this machine: with another the last bits differ.
     virtual std::string instruction_set() const = 0;
 
@@ -198,6 +200,7 @@ public:
     std::map<std::string, double> take_profile();
 
 protected:
+    explicit Backend(DType stored) : stored_(stored) {}
     /// From now on calls are checked and nothing more (make_counting_backend).
     void set_idle() { idle_ = true; }
 
@@ -251,14 +254,17 @@ protected:
 
 private:
     class Call;
+    DType stored_;
     bool profiling_ = false;
     bool idle_ = false;
     std::map<std::string, double> profile_;
 };
 
-/// The backend of `device` ("auto", "cpu"), or Error(usage) that says what there is.
-std::unique_ptr<Backend> make_backend(const std::string& device);
+/// The backend of `device` ("auto", "cpu") in `precision` ("auto", "fp32", "bf16"), or Error(usage)
+/// that says what there is.
+std::unique_ptr<Backend> make_backend(const std::string& device,
+                                      const std::string& precision = "fp32");
 /// A backend whose memory has addresses but no bytes and whose calls do nothing: for plans.
-std::unique_ptr<Backend> make_counting_backend();
+std::unique_ptr<Backend> make_counting_backend(const std::string& precision = "fp32");
 
 }  // namespace lrd

@@ -13,7 +13,7 @@ namespace {
 
 class CountingBackend : public CpuBackend {
 public:
-    CountingBackend() { set_idle(); }
+    explicit CountingBackend(DType stored) : CpuBackend(stored) { set_idle(); }
 
     void* allocate(std::size_t bytes) override {
         void* data = mmap(nullptr, std::max<std::size_t>(bytes, 1), PROT_NONE,
@@ -28,6 +28,8 @@ public:
 
 }  // namespace
 
-std::unique_ptr<Backend> make_counting_backend() { return std::make_unique<CountingBackend>(); }
+std::unique_ptr<Backend> make_counting_backend(const std::string& precision) {
+    return std::make_unique<CountingBackend>(precision == "bf16" ? DType::bf16 : DType::f32);
+}
 
 }  // namespace lrd

@@ -21,6 +21,9 @@ HeadPass::HeadPass(Backend& backend, std::int64_t vocabulary, std::int64_t max_r
       block_rows_(choose_block_rows(vocabulary, max_rows)),
       arena_(backend, "head") {
     z_s_ = arena_.region("student logits", DType::f32, {block_rows_, vocabulary});
+    if (backend.stored() != DType::f32) {
+        d_z_ = arena_.region("gradient of logits", backend.stored(), {block_rows_, vocabulary});
+    }
     if (with_teacher) {
         z_t_ = arena_.region("teacher logits", DType::f32, {block_rows_, vocabulary});
     }
@@ -77,11 +80,14 @@ void HeadPass::run_block(const HeadTerm& s, const View& z_t, const TopK* top, co
         loss.top_z = top->logits.slice(begin, end);
         loss.lse = top->lse_of(static_cast<double>(s.tau)).slice(begin, end);
     }
+    if (gradient && d_z_) {
+        loss.d_z = d_z_.slice(0, end - begin);
+    }
     backend_.head_loss(loss);
     backend_.sum(s.kd_sum, kd);
     backend_.sum(s.lm_sum, lm);
     if (gradient) {
-        s.model->logits_backward(z_s, begin, end);
+        s.model->logits_backward(loss.d_z ? loss.d_z : z_s, begin, end);
     }
 }
 

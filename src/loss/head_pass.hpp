@@ -44,6 +44,7 @@ private:
     std::int64_t block_rows_;
     Arena arena_;
     View z_s_, z_t_;  // (block_rows, V)
+    View d_z_;        // the same of the gradient, where products take another dtype than z_s_ has
 };
 
 }  // namespace lrd

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Activations: what a forward pass writes and a backward pass reads, allocated once for the
-// largest batch. At inference all layers share one set, but for the taps that are kept.
+// largest batch. What products take is in Backend::stored(); the residual stream, the outputs that
+// are added to it, and statistics are fp32. At inference all layers share one set, but for the taps that are kept.
 #pragma once
 
 #include <vector>
@@ -37,14 +38,16 @@ struct Activations {
     View h_out, hidden, mean_f, rstd_f;  // (N, C) last residual, (N, C) after ln_f, (N), (N)
     View kept_head;                      // (N, re)
     // Scratch of the backward pass (training only).
-    View d_hidden, d_h, d_a, d_c;  // (N, C) each
-    View d_wide, d_wide_2;         // (N, max(3·H·D, F))
-    View d_kept;                   // (N, largest r or re)
+    View d_h, d_a;          // (N, C) each, of the residual stream
+    View d_hidden, d_c;     // (N, C) each
+    View d_operand;         // (N, C) d_h or d_a as products take it, if that is another dtype
+    View d_wide, d_wide_2;  // (N, max(3·H·D, F))
+    View d_kept;            // (N, largest r or re)
 
 private:
     BlockActivations make_block(const Weights& weights, std::int64_t layer,
                                 const BlockActivations* shared);
-    View region(const std::string& name, std::int64_t width);
+    View region(const std::string& name, std::int64_t width, DType dtype = DType::f32);
     std::int64_t rows() const { return capacity.rows(); }
 
     View kept_scratch_;  // (N, largest r or re), inference only: nothing looks back

@@ -10,6 +10,7 @@ std::vector<Parameter> DenseForm::trained() const {
 
 void DenseForm::bind(const FormMemory& memory) {
     w_ = memory.trained(shape().name + ".weight");
+    operand_ = memory.operands(shape().name + ".weight");
     b_ = memory.trained(shape().name + ".bias");
     if (memory.d_materialised.table != nullptr) {
         d_w_ = memory.d_materialised(shape().name + ".weight");
@@ -18,14 +19,14 @@ void DenseForm::bind(const FormMemory& memory) {
 }
 
 void DenseForm::forward(Backend& backend, const View& y, const View& x, const View&) const {
-    backend.matmul({.c = y, .a = x, .b = w_, .bias = b_});
+    backend.matmul({.c = y, .a = x, .b = operand_, .bias = b_});
 }
 
 void DenseForm::backward(Backend& backend, const View& d_x, const View& d_y, const View& x,
                          const View&, const View&) const {
     backend.column_sums(d_b_, d_y);
     backend.matmul({.c = d_w_, .a = x.t(), .b = d_y, .accumulate = true});  // d_Wᵀ += xᵀ d_y
-    backend.matmul({.c = d_x, .a = d_y, .b = w_.t()});                      // d_x = d_y W
+    backend.matmul({.c = d_x, .a = d_y, .b = operand_.t()});                // d_x = d_y W
 }
 
 void DenseForm::merge(Backend& backend, const View& w) const { backend.copy(w, w_); }

@@ -19,6 +19,7 @@ public:
 
 private:
     View w_, d_w_;  // (n, m) = Wᵀ
+    View operand_;  // w_ as products take it
     View b_, d_b_;  // (m)
 };
 

@@ -42,11 +42,14 @@ Embedding::Table Embedding::bound(const FormMemory& memory, const std::string& n
     if (rank_ == 0) {
         t.e = memory.trained(name + ".weight");
         t.d_e = gradient(name + ".weight");
+        t.e_op = memory.operands(name + ".weight");
     } else {
         t.ce = memory.trained(name + ".Ce");
         t.de = memory.trained(name + ".De");
         t.d_ce = gradient(name + ".Ce");
         t.d_de = gradient(name + ".De");
+        t.ce_op = memory.operands(name + ".Ce");
+        t.de_op = memory.operands(name + ".De");
     }
     return t;
 }
@@ -61,41 +64,41 @@ void Embedding::forward(Backend& backend, const View& x, const View& ids, const 
         backend.embed(x, input_.e, ids);
         return;
     }
-    backend.embed(kept, input_.ce, ids);
-    backend.matmul({.c = x, .a = kept, .b = input_.de});  // x = Ce[ids] De
+    backend.embed(kept, input_.ce_op, ids);
+    backend.matmul({.c = x, .a = kept, .b = input_.de_op});  // x = Ce[ids] De
 }
 
-void Embedding::backward(Backend& backend, const View& d_x, const View& ids, const View& kept,
-                         const View& d_kept) const {
+void Embedding::backward(Backend& backend, const View& d_x, const View& operand, const View& ids,
+                         const View& kept, const View& d_kept) const {
     if (rank_ == 0) {
         backend.embed_backward(input_.d_e, d_x, ids);
         return;
     }
-    backend.matmul({.c = input_.d_de, .a = kept.t(), .b = d_x, .accumulate = true});
-    backend.matmul({.c = d_kept, .a = d_x, .b = input_.de.t()});
+    backend.matmul({.c = input_.d_de, .a = kept.t(), .b = operand, .accumulate = true});
+    backend.matmul({.c = d_kept, .a = operand, .b = input_.de_op.t()});
     backend.embed_backward(input_.d_ce, d_kept, ids);
 }
 
 void Embedding::logits(Backend& backend, const View& z, const View& x, const View& kept) const {
     if (rank_ == 0) {
-        backend.matmul({.c = z, .a = x, .b = head_.e.t()});
+        backend.matmul({.c = z, .a = x, .b = head_.e_op.t()});
         return;
     }
-    backend.matmul({.c = kept, .a = x, .b = head_.de.t()});  // x Deᵀ
-    backend.matmul({.c = z, .a = kept, .b = head_.ce.t()});  // z = x Deᵀ Ceᵀ
+    backend.matmul({.c = kept, .a = x, .b = head_.de_op.t()});  // x Deᵀ
+    backend.matmul({.c = z, .a = kept, .b = head_.ce_op.t()});  // z = x Deᵀ Ceᵀ
 }
 
 void Embedding::logits_backward(Backend& backend, const View& d_x, const View& d_z, const View& x,
                                 const View& kept, const View& d_kept) const {
     if (rank_ == 0) {
         backend.matmul({.c = head_.d_e, .a = d_z.t(), .b = x, .accumulate = true});
-        backend.matmul({.c = d_x, .a = d_z, .b = head_.e});
+        backend.matmul({.c = d_x, .a = d_z, .b = head_.e_op});
         return;
     }
     backend.matmul({.c = head_.d_ce, .a = d_z.t(), .b = kept, .accumulate = true});
-    backend.matmul({.c = d_kept, .a = d_z, .b = head_.ce});
+    backend.matmul({.c = d_kept, .a = d_z, .b = head_.ce_op});
     backend.matmul({.c = head_.d_de, .a = d_kept.t(), .b = x, .accumulate = true});
-    backend.matmul({.c = d_x, .a = d_kept, .b = head_.de});
+    backend.matmul({.c = d_x, .a = d_kept, .b = head_.de_op});
 }
 
 void Embedding::merge(Backend& backend, const Tensors& dense) const {

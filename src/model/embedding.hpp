@@ -25,7 +25,8 @@ public:
 
     /// x (N, C) = E[ids]; kept (N, re) = Ce[ids] for backward (unused when dense).
     void forward(Backend&, const View& x, const View& ids, const View& kept) const;
-    void backward(Backend&, const View& d_x, const View& ids, const View& kept,
+    /// `operand`: d_x as products take it.
+    void backward(Backend&, const View& d_x, const View& operand, const View& ids, const View& kept,
                   const View& d_kept) const;
     /// z (R, V) = x Hᵀ for rows x (R, C); kept (R, re) = x Deᵀ.
     void logits(Backend&, const View& z, const View& x, const View& kept) const;
@@ -37,8 +38,9 @@ public:
 
 private:
     struct Table {
-        View e, d_e;              // (V, C) when dense
+        View e, d_e, e_op;        // (V, C) when dense; `_op`: as products take it
         View ce, de, d_ce, d_de;  // (V, re), (re, C) when factored
+        View ce_op, de_op;
     };
     Table bound(const FormMemory& memory, const std::string& name) const;
 

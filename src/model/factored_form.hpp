@@ -21,9 +21,10 @@ protected:
     /// Takes the bias and its gradient from `memory`.
     void bind_bias(const FormMemory& memory);
 
-    View u_, d_u_;  // (m, r)
-    View r_, d_r_;  // (n, r)
-    View b_, d_b_;  // (m)
+    View u_, d_u_;      // (m, r)
+    View r_, d_r_;      // (n, r)
+    View b_, d_b_;      // (m)
+    View u_op_, r_op_;  // u_ and r_ as products take them
 
 private:
     std::int64_t rank_;

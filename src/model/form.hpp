@@ -26,9 +26,15 @@ using ProductStages = std::vector<std::vector<Product>>;
 void add_product(ProductStages& stages, std::size_t stage, const Product& product);
 void run(Backend& backend, const ProductStages& stages);
 
+/// What is copied to another dtype, once per step.
+struct Cast {
+    View to, from;
+};
+
 /// The memory a form works in. `d_materialised` is reduced over the ranks before pull_back.
 struct FormMemory {
     Tensors trained, d_trained, d_materialised;  // gradients are empty at inference
+    Tensors operands;                            // trained, as products take it (Backend::stored)
     Tensors teacher;                             // frozen; empty without a teacher
     Arena* arena;                                // for what the form keeps besides
 };
@@ -51,6 +57,8 @@ public:
     virtual void bind(const FormMemory& memory) = 0;
     virtual void plan_materialise(ProductStages&) const {}
     virtual void plan_pull_back(ProductStages&) const {}
+    /// After plan_materialise, of what it makes.
+    virtual void plan_casts(std::vector<Cast>&) const {}
 
     /// y (N, m) = x (N, n) Wᵀ + b; kept (N, kept_width) out.
     virtual void forward(Backend&, const View& y, const View& x, const View& kept) const = 0;

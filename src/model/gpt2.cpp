@@ -116,7 +116,7 @@ void Gpt2::backward(const View& ids, TapGradient* taps,
     drop(d_h, 0, DropoutPlace::embedding);
     backend_.add_positions_backward(weights_.d_positions().slice(0, batch_.T), d_h, starts());
     const View& e = memory_.kept_embed;
-    weights_.embedding().backward(backend_, d_h, ids, rows(e), d_kept_like(rows(e)));
+    weights_.embedding().backward(backend_, d_h, operand(d_h), ids, rows(e), d_kept_like(rows(e)));
 }
 
 /// d_h (N, C): the gradient of the block's output on entry, of its input on return.
@@ -137,7 +137,7 @@ void Gpt2::block_backward(std::int64_t l, TapGradient* taps) {
         taps->add(l, Tap::hidden, d_h, tap(l, Tap::hidden));
     }
     const View d_gelu = wide(memory_.d_wide, config().F);
-    linear_backward(Linear::mlp_c_proj, d_gelu, dropped(d_h, l, DropoutPlace::mlp), b.gelu,
+    linear_backward(Linear::mlp_c_proj, d_gelu, operand(dropped(d_h, l, DropoutPlace::mlp)), b.gelu,
                     b.kept_mlp);
     backend_.gelu_backward(d_gelu, d_gelu, rows(b.fc));
     linear_backward(Linear::c_fc, d_c, d_gelu, b.ln_2, b.kept_fc);
@@ -157,8 +157,8 @@ void Gpt2::block_backward(std::int64_t l, TapGradient* taps) {
     }
     const View d_att = wide(memory_.d_wide_2, width);
     const View d_qkv = wide(memory_.d_wide, 3 * width);
-    linear_backward(Linear::attn_c_proj, d_att, dropped(d_a, l, DropoutPlace::attention), b.att,
-                    b.kept_proj);
+    linear_backward(Linear::attn_c_proj, d_att, operand(dropped(d_a, l, DropoutPlace::attention)),
+                    b.att, b.kept_proj);
     backend_.attention_backward(d_qkv, d_att, rows(b.att), lse(b), rows(b.qkv), attention_shape(),
                                 attention_options(l));
     linear_backward(Linear::c_attn, d_c, d_qkv, b.ln_1, b.kept_attn);
@@ -207,6 +207,15 @@ View Gpt2::dropped(const View& d_y, std::int64_t layer, DropoutPlace place) {
     const View d_x = rows(memory_.d_a);
     backend_.dropout(d_x, d_y, options_.dropout.at(layer, place));
     return d_x;
+}
+
+View Gpt2::operand(const View& d_x) {
+    if (!memory_.d_operand) {
+        return d_x;
+    }
+    const View to = rows(memory_.d_operand);
+    backend_.cast(to, d_x);
+    return to;
 }
 
 View Gpt2::d_kept_like(const View& kept) const {

@@ -74,7 +74,8 @@ private:
     bool drops() const { return options_.dropout.rate > 0.0F; }
     void drop(const View& x, std::int64_t layer, DropoutPlace place);       // in place
     View dropped(const View& d_y, std::int64_t layer, DropoutPlace place);  // d_y, or in scratch
-    View d_kept_like(const View& kept) const;       // scratch of the same shape
+    View operand(const View& d_x);             // (N, C) as products take it: d_x, or in scratch
+    View d_kept_like(const View& kept) const;  // scratch of the same shape
     View lse(const BlockActivations& block) const;  // (B, H, T)
     AttentionShape attention_shape() const;
     AttentionOptions attention_options(std::int64_t layer) const;

@@ -26,6 +26,10 @@ void LiftedForm::bind(const FormMemory& memory) {
     r_ = memory.trained(name + ".P_r");
     const std::int64_t m = shape().m;
     u_ = memory.arena->region(name + ".U", DType::f32, {m, rank()});
+    const DType stored = memory.operands.flat.dtype();
+    u_op_ =
+        stored == DType::f32 ? u_ : memory.arena->region(name + ".U operand", stored, {m, rank()});
+    r_op_ = memory.operands(name + ".P_r");
     w_p_r_ = memory.arena->region(name + ".W_P_r", DType::f32, {m, rank()});
     s_ = memory.arena->region(name + ".S", DType::f32, {rank(), rank()});
     if (memory.d_materialised.table != nullptr) {
@@ -42,6 +46,12 @@ void LiftedForm::plan_materialise(ProductStages& stages) const {
     add_product(stages, 0, {.c = w_p_r_, .a = w_, .b = r_});    // W P_r
     add_product(stages, 1, {.c = s_, .a = p_l_, .b = w_p_r_});  // S = P_l (W P_r)
     add_product(stages, 2, {.c = u_, .a = p_l_.t(), .b = s_});  // U = P_lᵀ S
+}
+
+void LiftedForm::plan_casts(std::vector<Cast>& casts) const {
+    if (u_op_.dtype() != u_.dtype()) {
+        casts.push_back({u_op_, u_});
+    }
 }
 
 // d_S = P_l d_U; d_P_l = S d_Uᵀ + d_S (W P_r)ᵀ; d_P_r = xᵀ(d_y U) + Wᵀ P_lᵀ d_S. The second terms

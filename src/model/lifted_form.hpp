@@ -16,6 +16,7 @@ public:
     void bind(const FormMemory& memory) override;
     void plan_materialise(ProductStages& stages) const override;
     void plan_pull_back(ProductStages& stages) const override;
+    void plan_casts(std::vector<Cast>& casts) const override;
 
 private:
     View w_;            // (m, n) the teacher's, frozen

@@ -77,12 +77,18 @@ Weights::Weights(Backend& backend, const std::string& name, Architecture archite
 }
 
 void Weights::bind(const Weights* teacher) {
-    const auto flat = [&](const std::string& name, const ParameterTable& table) {
-        const Tensors tensors{&table, arena_.region(name, DType::f32, {table.flat_size()})};
+    const auto flat = [&](const std::string& name, const ParameterTable& table,
+                          DType dtype = DType::f32) {
+        const Tensors tensors{&table, arena_.region(name, dtype, {table.flat_size()})};
         backend_.zero(tensors.flat);  // the padding between tensors stays 0
         return tensors;
     };
     parameters_ = flat("parameters", trained_table_);
+    operands_ = parameters_;
+    if (backend_.stored() != DType::f32) {
+        operands_ = flat("operands", trained_table_, backend_.stored());
+        casts_.push_back({operands_.flat, parameters_.flat});
+    }
     if (trains()) {
         d_materialised_ = flat("gradients", materialised_table_);
         // Forms that train what they run on share one arena of gradients.
@@ -90,12 +96,17 @@ void Weights::bind(const Weights* teacher) {
                          ? d_materialised_
                          : flat("trained gradients", trained_table_);
     }
-    const FormMemory memory{parameters_, d_trained_, d_materialised_,
-                            teacher != nullptr ? teacher->parameters() : Tensors{}, &arena_};
+    const FormMemory memory{parameters_,
+                            d_trained_,
+                            d_materialised_,
+                            operands_,
+                            teacher != nullptr ? teacher->parameters() : Tensors{},
+                            &arena_};
     embedding_.bind(memory);
     for (const auto& form : forms_) {
         form->bind(memory);
         form->plan_materialise(materialise_);
+        form->plan_casts(casts_);
         if (trains()) {
             form->plan_pull_back(pull_back_);
         }
@@ -122,7 +133,12 @@ const Form& Weights::form(std::int64_t layer, Linear linear) const {
     return *forms_[static_cast<std::size_t>(layer * linears_per_layer + static_cast<int>(linear))];
 }
 
-void Weights::materialise() { run(backend_, materialise_); }
+void Weights::materialise() {
+    run(backend_, materialise_);
+    for (const Cast& cast : casts_) {
+        backend_.cast(cast.to, cast.from);
+    }
+}
 
 void Weights::zero_gradients() { backend_.zero(d_materialised_.flat); }
 

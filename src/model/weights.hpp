@@ -62,7 +62,7 @@ public:
     const Tensors& gradients() const { return d_trained_; }       ///< of these, after pull_back
     const Tensors& to_reduce() const { return d_materialised_; }  ///< after backward
 
-    void materialise();     ///< once per step, before the first forward
+    void materialise();     ///< once per step, before the first forward; after loading
     void zero_gradients();  ///< of the materialised tensors
     void pull_back();       ///< once per step, after the reduction
     std::size_t bytes() const { return arena_.bytes(); }
@@ -79,10 +79,11 @@ private:
     std::vector<std::unique_ptr<Form>> forms_;
     Embedding embedding_;
     ParameterTable trained_table_, materialised_table_;
-    Tensors parameters_, d_trained_, d_materialised_;
+    Tensors parameters_, operands_, d_trained_, d_materialised_;
     View positions_, d_positions_;
     std::vector<Norm> norms_;  // ln_1, ln_2 of each layer, then ln_f
     ProductStages materialise_, pull_back_;
+    std::vector<Cast> casts_;
 };
 
 }  // namespace lrd

@@ -48,7 +48,7 @@ Json describe_cache(const CacheNeeds& n) {
                          {"limit_tokens", n.data.limit_tokens},
                          {"document_mask", n.data.document_mask},
                          {"windows", n.windows},
-                         {"compute_precision", "fp32"},
+                         {"compute_precision", n.stored == DType::bf16 ? "bf16" : "fp32"},
                          {"instruction_set", n.instruction_set},
                          {"cache_precision", n.settings.cache_precision},
                          {"cache_topk", n.settings.cache_topk},

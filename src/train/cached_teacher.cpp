@@ -43,6 +43,9 @@ CachedTeacher::CachedTeacher(Gpt2& model, std::vector<std::int64_t> clone_layers
         widest = std::max(widest, cache_->layout().fields[i].bytes_per_token());
     }
     rounded_ = arena_.region("rounded", DType::bf16, {n, c.C});
+    if (backend_.stored() != DType::f32) {
+        wide_ = arena_.region("wide", DType::f32, {n, c.C});
+    }
     staging_.resize(static_cast<std::size_t>(n * widest));
     missing_.resize(static_cast<std::size_t>(capacity.B));
     writes_.resize(missing_.size());
@@ -62,7 +65,9 @@ void CachedTeacher::make_field(std::size_t i, std::int64_t rows,
         fields_[i].layer < 0 ||
         std::binary_search(clone_layers.begin(), clone_layers.end(), fields_[i].layer);
     if (fields_[i].used) {
-        const DType dtype = field.stored == DType::i32 ? DType::i32 : DType::f32;
+        const DType dtype = field.stored == DType::i32 ? DType::i32
+                            : i == hidden_             ? backend_.stored()
+                                                       : DType::f32;
         fields_[i].values = arena_.region(field.name, dtype, {rows, field.width});
     }
 }
@@ -142,9 +147,10 @@ View CachedTeacher::source_of(std::size_t field) const {
 void CachedTeacher::keep(std::size_t field, std::span<const std::int64_t> windows) {
     const CacheField& what = cache_->layout().fields[field];
     View from = source_of(field);
-    if (what.stored == DType::bf16) {
-        backend_.cast(rows(rounded_), from);
-        from = rows(rounded_);
+    if (what.stored != from.dtype()) {
+        const View to = rows(scratch_of(what.stored));
+        backend_.cast(to, from);
+        from = to;
     }
     backend_.download(staging_.data(), from);
     backend_.synchronize();
@@ -173,9 +179,11 @@ void CachedTeacher::fetch(std::size_t field, std::span<const std::int64_t> windo
 /// From the host to what students see.
 void CachedTeacher::show(std::size_t field) {
     const View values = rows(fields_[field].values);
-    if (cache_->layout().fields[field].stored == DType::bf16) {
-        backend_.upload(rows(rounded_), staging_.data());
-        backend_.cast(values, rows(rounded_));
+    const DType stored = cache_->layout().fields[field].stored;
+    if (stored != values.dtype()) {
+        const View from = rows(scratch_of(stored));
+        backend_.upload(from, staging_.data());
+        backend_.cast(values, from);
     } else {
         backend_.upload(values, staging_.data());
     }

@@ -52,6 +52,7 @@ private:
     bool compute(const View& ids, std::span<const std::int64_t> windows, const View& starts);
     void choose_top_k();
     View source_of(std::size_t field) const;
+    const View& scratch_of(DType dtype) const { return dtype == DType::bf16 ? rounded_ : wide_; }
     void keep(std::size_t field, std::span<const std::int64_t> windows);
     void fetch(std::size_t field, std::span<const std::int64_t> windows);
     void show(std::size_t field);
@@ -63,7 +64,7 @@ private:
     Arena arena_;
     std::vector<Field> fields_;       // as in the cache's layout
     std::size_t hidden_;              // its place there
-    View rounded_;                    // (N, C) bf16
+    View rounded_, wide_;             // (N, C) bf16, and f32 where that is not what models store
     View z_;                          // (rows, V) logits from which the K largest are taken
     std::vector<std::byte> staging_;  // one field of a batch on the host
     std::vector<std::size_t> taps_;   // (L · taps_per_layer) places of the clone targets

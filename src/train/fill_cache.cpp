@@ -38,6 +38,7 @@ struct Source {
         needs.teacher_digest = shared.digest;
         needs.tokens_digest = tokens->digest();
         needs.instruction_set = backend.instruction_set();
+        needs.stored = backend.stored();
         needs.windows = loader->windows();
         check_same_on_all_ranks(world, describe_cache(needs).dump(0));
         model = std::make_unique<Gpt2>(*shared.weights, "teacher", shape(), true);

@@ -261,6 +261,9 @@ std::unique_ptr<Weights> load_teacher(Backend& backend, const std::string& refer
     } else if (writes) {
         merge(*load_model(backend, at).weights, *teacher);
     }
+    if (writes) {
+        teacher->materialise();
+    }
     publish();
     return teacher;
 }

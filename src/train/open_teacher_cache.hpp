@@ -20,6 +20,7 @@ struct CacheNeeds {
     Gpt2Config teacher;
     std::string teacher_digest, tokens_digest;
     std::string instruction_set;  // of the machine: decides the last bits of what is computed
+    DType stored = DType::f32;    // Backend::stored
     bool reproducible = false;    // … which run.reproducible fixes
     DataSettings data;
     std::int64_t windows = 0;

@@ -11,6 +11,7 @@ CacheNeeds Run::needs_of_cache() const {
     needs.teacher_digest = sources_.teacher_digest;
     needs.tokens_digest = tokens_->digest();
     needs.instruction_set = sources_.instruction_set;
+    needs.stored = backend_.stored();
     needs.windows = loader_->windows();
     needs.planned = blank_;
     return needs;

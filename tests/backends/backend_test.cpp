@@ -10,7 +10,7 @@ namespace lrd::test {
 const std::vector<BackendCase>& backend_cases() {
     static const std::vector<BackendCase> cases{
         {"cpu_fp32", [] { return make_backend("cpu"); }, Precision::fp32},
-        {"cpu_bf16", [] { return make_backend("cpu"); }, Precision::bf16},
+        {"cpu_bf16", [] { return make_backend("cpu", "bf16"); }, Precision::bf16},
     };
     return cases;
 }

@@ -5,8 +5,10 @@
 
 namespace lrd {
 
-CpuBackend::CpuBackend() : team_(std::make_unique<Team>()) {}
+CpuBackend::CpuBackend(DType stored) : Backend(stored), team_(std::make_unique<Team>()) {}
 CpuBackend::~CpuBackend() = default;
+
+bool CpuBackend::has_bf16() { return product_has_bf16(); }
 
 // Own loops follow the processor (LRD_HOT), oneDNN the processor and ONEDNN_MAX_CPU_ISA.
 std::string CpuBackend::instruction_set() const {

@@ -14,7 +14,9 @@ class Team;
 /// stays. One call at a time; the number of threads is OpenMP's at the time of the call.
 class CpuBackend : public Backend {
 public:
-    CpuBackend();
+    explicit CpuBackend(DType stored = DType::f32);
+    /// Whether this processor multiplies bf16 faster than fp32.
+    static bool has_bf16();
     ~CpuBackend() override;
     CpuBackend(const CpuBackend&) = delete;
     CpuBackend& operator=(const CpuBackend&) = delete;

@@ -53,6 +53,11 @@ std::string product_instruction_set() {
     return "isa " + std::to_string(static_cast<int>(isa));
 }
 
+bool product_has_bf16() {
+    const dnnl::cpu_isa isa = dnnl::get_effective_cpu_isa();
+    return isa == dnnl::cpu_isa::avx512_core_bf16 || isa == dnnl::cpu_isa::avx512_core_amx;
+}
+
 std::size_t ProductShapeHash::operator()(const ProductShape& s) const {
     std::uint64_t hash = 0;
     const auto mix = [&](std::int64_t value) {

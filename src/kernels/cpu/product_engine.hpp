@@ -60,6 +60,8 @@ struct ProductShapeHash {
 
 /// The kernels that oneDNN takes for this processor, "avx512_core_bf16".
 std::string product_instruction_set();
+/// True if these multiply bf16 in one instruction.
+bool product_has_bf16();
 
 /// One caller at a time. The threads of a product are OpenMP's at the time of the call.
 class ProductEngine {
