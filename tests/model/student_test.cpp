@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "backends/tolerance.hpp"
+#include "core/check.hpp"
 #include "model/device_step.hpp"
 #include "reference/compare.hpp"
 #include "reference/random_student.hpp"
@@ -145,6 +146,62 @@ TEST_P(WholeStudent, AgreesWithTheReference) {
     }
     expect_close("gradient", step.gradient, expected.gradient, 2e-5, 1e-6);
     expect_close("gradient's norm", step.grad_norm, expected.grad_norm, 1e-5);
+}
+
+/// |a − b| over |b|, as vectors.
+double distance(const Vector& a, const Vector& b) {
+    double difference = 0.0, size = 0.0;
+    for (std::size_t i = 0; i < b.size(); ++i) {
+        difference += (a[i] - b[i]) * (a[i] - b[i]);
+        size += b[i] * b[i];
+    }
+    return std::sqrt(difference / size);
+}
+
+Model with_weights_in_bf16(Model model) {
+    for (auto& [name, values] : model) {
+        for (double& value : values.data) {
+            value = reference::round_to_bf16(value);
+        }
+    }
+    return model;
+}
+
+Vector all_of(const Model& gradient) {
+    Vector all;
+    for (const auto& [name, values] : gradient) {
+        all.insert(all.end(), values.data.begin(), values.data.end());
+    }
+    return all;
+}
+
+/// Each rounding on the way is 2^-8 at most, and they do not all point one way. How much a model makes
+/// of that is seen from the reference when nothing but its weights are rounded: outliers make more.
+TEST_P(WholeStudent, AgreesInBf16ToItsRounding) {
+    std::unique_ptr<Backend> backend;
+    try {
+        backend = make_backend("cpu", "bf16");
+    } catch (const Error& error) {
+        GTEST_SKIP() << error.what();
+    }
+    const Setting& s = GetParam();
+    const Model teacher = random_teacher(sizes, 11, s.teacher);
+    const Model student = random_student(sizes, teacher, s.forms, s.embedding_rank, 12, s.teacher);
+    Batch batch = random_batch(sizes, 2, s.T, 20, s.padding);
+    batch.drop = s.drop;
+    const Vector variance = tap_variance(sizes, teacher, batch, s.losses.skip_first);
+    const DistillStep expected = distill(sizes, s.losses, student, teacher, batch, variance);
+    DeviceStep device(*backend, sizes, s.losses, {}, teacher, student,
+                      {2, static_cast<std::int64_t>(s.T)}, s.head_rows);
+    const DistillStep step = device.run({batch}, variance);
+    expect_close("loss", step.loss, expected.loss, 2e-2);
+    expect_close("lm", step.lm, expected.lm, 1e-2);
+    const DistillStep rounded = distill(sizes, s.losses, with_weights_in_bf16(student),
+                                        with_weights_in_bf16(teacher), batch, variance);
+    const Vector want = all_of(expected.gradient);
+    const double off = distance(all_of(step.gradient), want);
+    EXPECT_LT(off, std::max(1e-2, 4.0 * distance(all_of(rounded.gradient), want)));
+    EXPECT_GT(off, 1e-5) << "this was fp32";
 }
 
 INSTANTIATE_TEST_SUITE_P(Settings, WholeStudent, testing::ValuesIn(make_settings()),
