@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""against_pytorch.py PROGRAMS [--rows a,b] [--rounds N] [--mode M] [--small] [--list]
+"""against_pytorch.py PROGRAMS [--rows a,b] [--rounds N] [--mode M] [--small] [--alone] [--list]
 
 lrd's optimiser step against the same step in PyTorch, or against another of its own: rows of
-step_rows.py. Before a row is timed both sides load the same weights and tokens and must agree in the
-KD, LM and clone terms and the gradient's norm of their first step and, where they then do the same,
-of their second. They then take turns, in the order ab ba ab …, while the other is stopped. Printed
-are medians, the ratio of the paired times with its 95 % interval, and peak memory. PyTorch's side is
-the faster of eager and compile unless --mode (eager, compile, max-autotune) says otherwise.
+step_rows.py. Before a row is timed both sides load the same weights and tokens and must agree in
+the KD, LM and clone terms and the gradient's norm of their first step and, where they then do the
+same, of their second. They then take turns, in the order ab ba ab …, while the other is stopped.
+Printed are medians, the ratio of the paired times with its 95 % interval, and peak memory.
+PyTorch's side is the faster of eager and compile unless --mode says otherwise.
 
-A row is red (exit code 1) only where the whole interval lies below its bar. --small: a tiny model, for
-a test of the comparison itself, whose times nobody judges. --alone: times each side also by itself,
-with nobody to take turns with.
+A row is red (exit code 1) only where the whole interval lies below its bar. --small: a tiny model,
+for a test of the comparison itself, whose times nobody judges. --alone: also times each side with
+nobody to take turns with, which shows what the turns themselves cost.
 """
 
 import argparse
@@ -57,6 +57,7 @@ class Times:
     side: step_sides.Side
     seconds: list = field(default_factory=list)
     peak: float = 0.0
+    alone: float | None = None  # its median without turns
 
     def take(self):
         answer = self.side.ask("step")
@@ -90,7 +91,8 @@ class Comparison:
         modes = [self.args.mode] if self.args.mode else ["eager", "compile"]
         for mode in modes:
             side = Times(self.stack.enter_context(step_sides.pytorch(
-                self.folder / "lrd.safetensors", self.row.theirs, mode)))
+                self.folder / "lrd.safetensors", self.row.theirs, mode,
+                keep_memory=self.row.measure != "memory")))
             self.check_state(first, side.side, mode)
             side.take()
             self.check_updated(second, side.take(), mode)
@@ -105,13 +107,13 @@ class Comparison:
         return best
 
     def check_state(self, first, there, mode):
-        """Our first step against the state that PyTorch starts from, its teacher seen as ours is."""
+        """Our first step against the state that PyTorch starts from; it sees its teacher as we do."""
         kind = self.row.ours.teacher
         kind = kind if kind in ("cached", "topk") else "online"
         same = there.ask("check " + kind)
         worst = compare(f"{mode}, first step", first, same, self.tolerance)
-        print(f"  {mode}: equal to {worst:.1e} in " +
-              ", ".join(f"{term} {numbers(same[term])}" for term in TERMS), flush=True)
+        terms = ", ".join(f"{term} {numbers(same[term])}" for term in TERMS)
+        print(f"  {mode}: equal to {worst:.1e} in {terms}", flush=True)
         if kind != "online":  # what is timed there sees its teacher as it is
             exact = there.ask("check online")
             terms = ("kd", "lm", "clone") if kind == "cached" else ("lm", "clone")
@@ -155,7 +157,7 @@ class Comparison:
         for one in sides:
             for _ in range(self.rounds):
                 one.take()
-            print(f"  alone: {one.side.name} {statistics.median(one.seconds):.4f} s")
+            one.alone = statistics.median(one.seconds)
             one.seconds.clear()
 
 
@@ -168,6 +170,8 @@ def describe(one):
     if "gflop_per_step" in side.ready:
         rate = side.ready["gflop_per_step"] / median
         line += f"  {rate:6.1f} GFLOP/s, {rate / side.ready['product_gflop_per_s']:.2f} of products"
+    if one.alone is not None:
+        line += f"  alone {one.alone:.4f} s"
     print(line)
 
 
@@ -245,6 +249,7 @@ def parse(rows):
     parser.add_argument("--alone", action="store_true")
     parser.add_argument("--list", action="store_true", help="names of all rows")
     args = parser.parse_args()
+    args.all = not (args.rows or args.small)
     args.rows = args.rows.split(",") if args.rows else list(SMALL if args.small else rows)
     unknown = set(args.rows) - set(rows)
     if unknown:
@@ -262,7 +267,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="lrd-steps-") as folder:
         for name in args.rows:
             good.append(run_row(rows[name], args, pathlib.Path(folder)))
-    for what in ELSEWHERE if not args.small else ():
+    for what in ELSEWHERE if args.all else ():
         print(f"{what}: not there yet")
     return 0 if all(good) else 1
 

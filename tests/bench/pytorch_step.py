@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""pytorch_step.py WEIGHTS.safetensors JSON: the other side of against_pytorch.py, one optimiser step
+"""pytorch_step.py WEIGHTS.safetensors JSON: the other side of against_pytorch.py, an optimiser step
 of distillation in PyTorch, as fast as it will go.
 
-The model and its losses are those of tests/reference/lrc_torch.py, whose eager code is traced as it
-is: what is added here is what a user who cares about speed would do. One teacher pass for all students;
-the lifted form materialised once per step, inside the graph (a step has one micro-batch);
-scaled_dot_product_attention; fused AdamW; the frozen weights cast to bf16 once; logits in one piece,
-which fit. Modes: eager, compile (torch.compile of teacher and student), max-autotune.
+The model and its losses are those of tests/reference/lrc_torch.py, traced as they are; what is
+added is what a user who cares about speed would do. One teacher pass for all students; the lifted
+form materialised once per step, inside the graph (a step has one micro-batch);
+scaled_dot_product_attention; fused AdamW; the frozen weights cast to bf16 once; logits in one
+piece, which fit. Modes: eager, compile (torch.compile of teacher and student), max-autotune.
 
-JSON is the description of step_server with "mode" besides. Reads commands, answers each with a line:
+JSON is the description of step_server with "mode" besides. Reads commands, answers with a line:
     check KIND   terms and gradient norms of the next batch without an update, against what lrd's
                  students see of their teacher: online, cached (hidden state and taps rounded to
                  bf16), topk (the K largest logits and one bucket for the rest)

@@ -57,11 +57,11 @@ def die_with_parent():
 
 
 class Side:
-    def __init__(self, name, command, work):
+    def __init__(self, name, command, work, settings=()):
+        """`settings` of the environment, which may itself say otherwise."""
         self.name, self.work, self.pids = name, work, []
-        environment = os.environ | {"OMP_NUM_THREADS": str(work.threads)}
-        for name_, value in WAITING.items():
-            environment.setdefault(name_, value)
+        environment = WAITING | dict(settings) | os.environ
+        environment["OMP_NUM_THREADS"] = str(work.threads)
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         text=True, env=environment, preexec_fn=die_with_parent)
         try:
@@ -113,20 +113,24 @@ class Side:
         self.close()
 
 
-# Waiting threads of either side sleep at once; the environment may say otherwise.
+# Waiting threads of either side sleep at once.
 WAITING = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
+# PyTorch frees and takes hundreds of megabytes in every step. Where malloc gives them back to the
+# system each time, page faults take up to half of its step; this keeps them, which takes memory.
+KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(10**11),
+               "MALLOC_TOP_PAD_": str(2**28)}
 
 
 def lrd(programs, work, folder, tag="lrd"):
     """Writes FOLDER/TAG.safetensors, then waits for its turn."""
-    description = json.dumps(asdict(work) | {"folder": str(folder / (tag + "-cache"))})
-    command = [str(programs / "step_server"), str(folder / (tag + ".safetensors")), description]
+    what = json.dumps(asdict(work) | {"folder": str(folder / (tag + "-cache"))})
+    command = [str(programs / "step_server"), str(folder / (tag + ".safetensors")), what]
     if work.processes > 1:
         command = ["mpirun", "-n", str(work.processes), *command]
     return Side(tag, command, work)
 
 
-def pytorch(weights, work, mode):
+def pytorch(weights, work, mode, keep_memory=True):
     command = [sys.executable, str(HERE / "pytorch_step.py"), str(weights),
                json.dumps(asdict(work) | {"mode": mode})]
-    return Side(f"PyTorch {mode}", command, work)
+    return Side(f"PyTorch {mode}", command, work, KEEP_MEMORY if keep_memory else ())
