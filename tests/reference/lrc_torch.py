@@ -189,6 +189,20 @@ def tap_variance(c, teacher, batches, skip_first):
     return [torch.cat(rows).var(dim=0, correction=0).sum() for rows in zip(*taps)]
 
 
+def kd_term(z_s, z_t, tau):
+    log_s, log_t = F.log_softmax(z_s / tau, dim=-1), F.log_softmax(z_t / tau, dim=-1)
+    return tau**2 * F.kl_div(log_s, log_t, reduction="batchmean", log_target=True)
+
+
+def clone_terms(c, losses, taps_s, taps_t, T, variance=None):
+    clone = []
+    for i, (s, t) in enumerate(zip(taps_s, taps_t)):
+        d = counted(s - t, T, losses.skip_first)
+        divisor = {"mean": c.C, "sum": 1, "relative": variance and variance[i]}[losses.reduction]
+        clone.append(d.square().sum(dim=1).mean() / divisor)
+    return torch.stack(clone)
+
+
 def loss_terms(c, losses, student, teacher, batch, variance=None):
     """kd, lm and clone per tap, means over the rows of this batch; and both models' logits."""
     ids, labels = batch
@@ -197,16 +211,10 @@ def loss_terms(c, losses, student, teacher, batch, variance=None):
         z_t = logits(teacher, hidden_t)
     hidden_s, taps_s = forward(c, student, ids)
     z_s = logits(student, hidden_s)
-    tau = losses.tau
-    log_s, log_t = F.log_softmax(z_s / tau, dim=-1), F.log_softmax(z_t / tau, dim=-1)
-    kd = tau**2 * F.kl_div(log_s, log_t, reduction="batchmean", log_target=True)
+    kd = kd_term(z_s, z_t, losses.tau)
     lm = F.cross_entropy(z_s, labels.reshape(-1).long())
-    clone = []
-    for i, (s, t) in enumerate(zip(taps_s, taps_t)):
-        d = counted(s - t, ids.shape[1], losses.skip_first)
-        divisor = {"mean": c.C, "sum": 1, "relative": variance and variance[i]}[losses.reduction]
-        clone.append(d.square().sum(dim=1).mean() / divisor)
-    return {"kd": kd, "lm": lm, "clone_tap": torch.stack(clone), "z_s": z_s, "z_t": z_t}
+    clone = clone_terms(c, losses, taps_s, taps_t, ids.shape[1], variance)
+    return {"kd": kd, "lm": lm, "clone_tap": clone, "z_s": z_s, "z_t": z_t}
 
 
 def total(losses, terms):
@@ -235,14 +243,15 @@ def gradients(c, losses, student, teacher, micro_batches, variance=None):
     return means
 
 
-def make_optimiser(student, optim):
+def make_optimiser(student, optim, fused=None):
     matrices = [p for p in student.values() if p.ndim >= 2]
     vectors = [p for p in student.values() if p.ndim < 2]
     groups = [
         {"params": matrices, "weight_decay": optim.weight_decay},
         {"params": vectors, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=optim.lr, betas=optim.betas, eps=optim.eps)
+    return torch.optim.AdamW(groups, lr=optim.lr, betas=optim.betas, eps=optim.eps,
+                             fused=fused)
 
 
 def grad_norm(student):
