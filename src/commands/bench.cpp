@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 #include <optional>
 
@@ -75,23 +76,42 @@ Gpt2Config find_config(const std::string& name) {
     fail(ExitCode::usage, "--config {} is not one of {}", name, fmt::join(bench_configs(), ", "));
 }
 
-/// Share of a step's time that passes in matrix products, from one step in which every call is
-/// waited for.
-double gemm_fraction(Backend& backend, Trainer& trainer, std::int64_t s) {
+/// Seconds by op of one step in which every call is waited for, and of the step.
+struct OpTimes {
+    std::map<std::string, double> of;
+    double step = 0.0;
+
+    double share(std::initializer_list<const char*> ops) const {
+        double sum = 0.0;
+        for (const char* op : ops) {
+            const auto at = of.find(op);
+            sum += at != of.end() ? at->second : 0.0;
+        }
+        return sum / step;
+    }
+};
+
+OpTimes time_ops(Backend& backend, Trainer& trainer, std::int64_t s) {
+    OpTimes times;
     backend.set_profiling(true);
     backend.take_profile();
     const double start = log::now();
     trainer.step(s);
-    const double total = log::now() - start;
+    times.step = log::now() - start;
     backend.set_profiling(false);
-    const auto profile = backend.take_profile();
-    double products = 0.0;
-    for (const char* op : {"matmul", "grouped_matmul"}) {
-        if (const auto at = profile.find(op); at != profile.end()) {
-            products += at->second;
-        }
+    times.of = backend.take_profile();
+    return times;
+}
+
+Json ops_json(const OpTimes& times) {
+    std::vector<std::pair<std::string, double>> ops(times.of.begin(), times.of.end());
+    std::sort(ops.begin(), ops.end(),
+              [](const auto& a, const auto& b) { return a.second > b.second; });
+    Json json = Json::object();
+    for (const auto& [op, seconds] : ops) {
+        json[op] = seconds;
     }
-    return products / total;
+    return json;
 }
 
 }  // namespace
@@ -192,8 +212,11 @@ void print_table(const Json& json) {
             fmt::print("{:<18} {}\n", key, value.is_string() ? value.as_string() : value.dump());
         }
     }
-    for (const auto& [key, value] : json.at("phases").as_object()) {
-        fmt::print("  {:<16} {:.3f} s\n", key, value.as_double());
+    for (const char* group : {"phases", "ops"}) {
+        fmt::print("{}\n", group);
+        for (const auto& [key, value] : json.at(group).as_object()) {
+            fmt::print("  {:<24} {:.4f} s\n", key, value.as_double());
+        }
     }
 }
 
@@ -216,7 +239,7 @@ int bench(const BenchOptions& o, Communicator& world) {
     // Of the time of the steps; a part of the phase "teacher".
     const double read_share =
         setup.teacher->take_read_seconds() / (median * static_cast<double>(o.steps));
-    const double products = gemm_fraction(*backend, *setup.trainer, o.steps + 2);
+    const OpTimes ops = time_ops(*backend, *setup.trainer, o.steps + 2);
     if (world.rank() != 0) {
         return static_cast<int>(ExitCode::done);
     }
@@ -237,10 +260,11 @@ int bench(const BenchOptions& o, Communicator& world) {
          {"tokens_per_s", static_cast<double>(setup.trainer->tokens_per_step()) / median},
          {"gflop_per_step", flops / 1e9},
          {"gflop_per_s", flops / median / 1e9},
-         {"gemm_fraction", products},
+         {"gemm_fraction", ops.share({"matmul", "grouped_matmul"})},
          {"read_fraction", read_share},
          {"peak_rss_bytes", peak_memory()},
-         {"phases", phases}});
+         {"phases", phases},
+         {"ops", ops_json(ops)}});
     if (o.json) {
         fmt::print("{}\n", json.dump(2));
     } else {
