@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The rows of the comparison: what is stepped on either side, and the bar of their ratio.
 
-Names end with the precision of lrd's side where it matters; the fp32 rows without a bar are what
-there is until steps can be bf16, for which those bars were set.
+Names end with the precision of both sides; fp32 rows have a bar where the table of bars has one.
 """
 
 from dataclasses import dataclass, replace

@@ -96,7 +96,7 @@ void answer(Communicator& world, const Json& json) {
 
 void serve(const std::string& path, const StepOptions& options, Communicator& world) {
     set_threads(options.threads, world);
-    const std::unique_ptr<Backend> backend = make_backend("cpu");
+    const std::unique_ptr<Backend> backend = make_backend("cpu", options.precision);
     StepSetup setup(options, *backend, world);
     if (world.rank() == 0) {
         setup.write(path);

@@ -13,7 +13,7 @@
 namespace lrd {
 namespace {
 
-constexpr std::int64_t block = 64;  // queries
+constexpr std::int64_t block = 128;  // queries
 
 /// One head of one sequence; leading dimensions 3·H·D for q, k, v and H·D for y.
 template <class T>
