@@ -36,12 +36,13 @@ struct Span {
     std::int64_t begin, valid, end;
 };
 
-LRD_INLINE void zero_outside(float* row, Span keys) {
+template <class T>
+LRD_INLINE void zero_outside(T* row, Span keys) {
     for (std::int64_t j = 0; j < keys.begin; ++j) {
-        row[j] = 0.0F;
+        row[j] = T{};
     }
     for (std::int64_t j = keys.valid; j < keys.end; ++j) {
-        row[j] = 0.0F;
+        row[j] = T{};
     }
 }
 
@@ -53,6 +54,22 @@ LRD_HOT void soften_row(float* scores, Span keys, float scale, float* inverse, f
     const float best = max_of(seen, n);
     const float sum = exponentials(seen, n, best, scale);
     zero_outside(scores, keys);
+    *inverse = 1.0F / sum;
+    *lse = best * scale + std::log(sum);
+}
+
+/// The same into p in bf16: what the product with v takes.
+LRD_HOT void soften_row_bf16(Bf16* p, const float* scores, Span keys, float scale, float* inverse,
+                             float* lse) {
+    const float best = max_of(scores + keys.begin, keys.valid - keys.begin);
+    float sum = 0.0F;
+#pragma omp simd reduction(+ : sum)
+    for (std::int64_t j = keys.begin; j < keys.valid; ++j) {
+        const float e = fast_exp((scores[j] - best) * scale);
+        p[j] = rounded(e);
+        sum += e;
+    }
+    zero_outside(p, keys);
     *inverse = 1.0F / sum;
     *lse = best * scale + std::log(sum);
 }
@@ -99,6 +116,19 @@ LRD_HOT void differentiate_row(float* scores, float* d, Span keys, float scale, 
     zero_outside(d, keys);
 }
 
+/// The same into p_out and d_out in bf16.
+LRD_HOT void differentiate_row_bf16(Bf16* p_out, Bf16* d_out, const float* scores, const float* d,
+                                    Span keys, float scale, float lse, float delta) {
+#pragma omp simd
+    for (std::int64_t j = keys.begin; j < keys.valid; ++j) {
+        const float p = fast_exp(scores[j] * scale - lse);
+        p_out[j] = rounded(p);
+        d_out[j] = rounded(p * (d[j] - delta) * scale);
+    }
+    zero_outside(p_out, keys);
+    zero_outside(d_out, keys);
+}
+
 constexpr std::int64_t room_of(std::int64_t n) { return (n + 3) / 4 * 4; }  // for dropout_factors
 
 /// What query t of a sequence sees.
@@ -115,21 +145,23 @@ float scale_of(AttentionShape s) { return 1.0F / std::sqrt(static_cast<float>(s.
 template <class T>
 struct Scratch {
     static constexpr bool narrow = std::is_same_v<T, Bf16>;
-    float *scores, *d_scores, *factors, *d_k, *d_v;
+    float *scores, *d_scores, *factors, *d_k, *d_v, *y;
     T *p, *d_p;
 
     Scratch(Worker& worker, AttentionShape s, bool backward) {
         const std::int64_t square = block * s.T;
         const std::int64_t head = narrow && backward ? s.T * s.D : 0;
         const std::int64_t halves = narrow ? square : 0;  // two bf16 in the room of an fp32
-        scores =
-            worker.floats.floats((backward ? 2 : 1) * square + room_of(s.T) + 2 * head + halves);
+        const std::int64_t out = narrow && !backward ? block * s.D : 0;
+        scores = worker.floats.floats((backward ? 2 : 1) * square + room_of(s.T) + 2 * head + out +
+                                      halves);
         d_scores = scores + square;
         factors = backward ? d_scores + square : d_scores;
         d_k = factors + room_of(s.T);
         d_v = d_k + head;
+        y = d_v + head;
         if constexpr (narrow) {
-            p = reinterpret_cast<Bf16*>(d_v + head);
+            p = reinterpret_cast<Bf16*>(y + out);
             d_p = p + square;
         } else {
             p = scores;
@@ -150,23 +182,37 @@ void forward_block(Worker& worker, const View& y, const View& lse, const Head<T>
     worker.products.run(rows, end, s.D, {at.scores, end}, {head.q + first * ld, ld},
                         {head.k, ld, true});
     float inverse[block];
+    const bool drops = options.dropout.rate > 0.0F;
     for (std::int64_t i = 0; i < rows; ++i) {
         float* row = at.scores + i * end;
-        soften_row(row, keys_of(options, head, first + i, end), scale_of(s), inverse + i,
-                   lse.f32() + head.at_lse + first + i);
-        if (options.dropout.rate > 0.0F) {
+        const Span keys = keys_of(options, head, first + i, end);
+        float* row_lse = lse.f32() + head.at_lse + first + i;
+        if constexpr (Scratch<T>::narrow) {
+            if (!drops) {
+                soften_row_bf16(at.p + i * end, row, keys, scale_of(s), inverse + i, row_lse);
+                continue;
+            }
+        }
+        soften_row(row, keys, scale_of(s), inverse + i, row_lse);
+        if (drops) {
             dropout_factors(at.factors, first + i + 1, options.dropout, head.row + first + i,
                             head.h);
             multiply(row, row, at.factors, first + i + 1);
         }
         if constexpr (Scratch<T>::narrow) {
-            narrow_row(at.p + i * end, row, inverse[i], end);
+            narrow_row(at.p + i * end, row, 1.0F, end);
         }
     }
     T* out = elements<T>(y) + head.at_y + first * ld_y;
-    worker.products.run(rows, s.D, end, {out, ld_y}, {at.p, end}, {head.v, ld});
-    if constexpr (!Scratch<T>::narrow) {
-        for (std::int64_t i = 0; i < rows; ++i) {
+    Factor sums{out, ld_y};
+    if constexpr (Scratch<T>::narrow) {
+        sums = {at.y, s.D};
+    }
+    worker.products.run(rows, s.D, end, sums, {at.p, end}, {head.v, ld});
+    for (std::int64_t i = 0; i < rows; ++i) {
+        if constexpr (Scratch<T>::narrow) {
+            narrow_row(out + i * ld_y, at.y + i * s.D, inverse[i], s.D);
+        } else {
             scale_row(out + i * ld_y, inverse[i], s.D);
         }
     }
@@ -197,12 +243,20 @@ void backward_block(Worker& worker, const Scratch<T>& at, const Head<T>& d_head,
         const std::int64_t valid = first + i + 1;
         float* row = at.scores + i * end;
         float* d_row = at.d_scores + i * end;
+        const Span keys = keys_of(options, head, first + i, end);
+        const float row_lse = g.lse.f32()[head.at_lse + first + i];
+        if constexpr (Scratch<T>::narrow) {
+            if (!drops) {
+                differentiate_row_bf16(at.p + i * end, at.d_p + i * end, row, d_row, keys,
+                                       scale_of(s), row_lse, delta);
+                continue;
+            }
+        }
         if (drops) {
             dropout_factors(at.factors, valid, options.dropout, head.row + first + i, head.h);
             multiply(d_row, d_row, at.factors, valid);
         }
-        differentiate_row(row, d_row, keys_of(options, head, first + i, end), scale_of(s),
-                          g.lse.f32()[head.at_lse + first + i], delta);
+        differentiate_row(row, d_row, keys, scale_of(s), row_lse, delta);
         if (drops) {
             multiply(row, row, at.factors, valid);
         }
