@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // LayerNorm (Ba, Kiros & Hinton 2016) with the residual added on the way.
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -11,6 +12,7 @@ namespace lrd {
 namespace {
 
 constexpr std::int64_t stripe = 64;  // columns that one thread sums over all rows
+constexpr std::int64_t chunk = 32;   // rows that it sums in fp32 before fp64 takes over
 
 LRD_HOT void add_rows(float* h, const float* x, const float* residual, std::int64_t n) {
 #pragma omp simd
@@ -85,21 +87,21 @@ LRD_HOT void backward_row_bf16(float* d_h, const Bf16* d_y, const float* h, cons
 }
 
 template <class Y>
-LRD_INLINE void add_stripe(double* gamma_sum, double* beta_sum, const Y* d_y, const float* h,
+LRD_INLINE void add_stripe(float* gamma_sum, float* beta_sum, const Y* d_y, const float* h,
                            float mean, float rstd, std::int64_t width) {
 #pragma omp simd
     for (std::int64_t c = 0; c < width; ++c) {
         const float d = value_of(d_y[c]);
-        gamma_sum[c] += static_cast<double>(d * ((h[c] - mean) * rstd));
-        beta_sum[c] += static_cast<double>(d);
+        gamma_sum[c] += d * ((h[c] - mean) * rstd);
+        beta_sum[c] += d;
     }
 }
-LRD_HOT void add_to_stripe(double* gamma_sum, double* beta_sum, const float* d_y, const float* h,
+LRD_HOT void add_to_stripe(float* gamma_sum, float* beta_sum, const float* d_y, const float* h,
                            float mean, float rstd, std::int64_t width) {
     add_stripe(gamma_sum, beta_sum, d_y, h, mean, rstd, width);
 }
-LRD_HOT void add_to_stripe_bf16(double* gamma_sum, double* beta_sum, const Bf16* d_y,
-                                const float* h, float mean, float rstd, std::int64_t width) {
+LRD_HOT void add_to_stripe_bf16(float* gamma_sum, float* beta_sum, const Bf16* d_y, const float* h,
+                                float mean, float rstd, std::int64_t width) {
     add_stripe(gamma_sum, beta_sum, d_y, h, mean, rstd, width);
 }
 
@@ -109,16 +111,25 @@ void add_parameter_gradients(const LayerNormBackward& a) {
     for_ranges(width, stripe, [&](std::int64_t begin, std::int64_t end) {
         std::array<double, stripe> gamma_sum{};
         std::array<double, stripe> beta_sum{};
-        for (std::int64_t i = 0; i < a.h.rows(); ++i) {
-            const std::int64_t at = i * width + begin;
-            const float mean = a.mean.f32()[i];
-            const float rstd = a.rstd.f32()[i];
-            if (a.d_y.dtype() == DType::bf16) {
-                add_to_stripe_bf16(gamma_sum.data(), beta_sum.data(), elements<Bf16>(a.d_y) + at,
-                                   a.h.f32() + at, mean, rstd, end - begin);
-            } else {
-                add_to_stripe(gamma_sum.data(), beta_sum.data(), a.d_y.f32() + at, a.h.f32() + at,
-                              mean, rstd, end - begin);
+        for (std::int64_t first = 0; first < a.h.rows(); first += chunk) {
+            std::array<float, stripe> gamma_part{};
+            std::array<float, stripe> beta_part{};
+            for (std::int64_t i = first; i < std::min(a.h.rows(), first + chunk); ++i) {
+                const std::int64_t at = i * width + begin;
+                const float mean = a.mean.f32()[i];
+                const float rstd = a.rstd.f32()[i];
+                if (a.d_y.dtype() == DType::bf16) {
+                    add_to_stripe_bf16(gamma_part.data(), beta_part.data(),
+                                       elements<Bf16>(a.d_y) + at, a.h.f32() + at, mean, rstd,
+                                       end - begin);
+                } else {
+                    add_to_stripe(gamma_part.data(), beta_part.data(), a.d_y.f32() + at,
+                                  a.h.f32() + at, mean, rstd, end - begin);
+                }
+            }
+            for (std::size_t k = 0; k < gamma_part.size(); ++k) {
+                gamma_sum[k] += static_cast<double>(gamma_part[k]);
+                beta_sum[k] += static_cast<double>(beta_part[k]);
             }
         }
         for (std::int64_t c = begin; c < end; ++c) {

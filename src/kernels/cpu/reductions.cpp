@@ -42,16 +42,16 @@ LRD_HOT float exp_range(const float* z, float max, float scale, std::int64_t n) 
 }
 
 template <class T>
-LRD_INLINE void add_stripe(double* sums, const T* x, std::int64_t width) {
+LRD_INLINE void add_stripe(float* sums, const T* x, std::int64_t width) {
 #pragma omp simd
     for (std::int64_t c = 0; c < width; ++c) {
-        sums[c] += static_cast<double>(value_of(x[c]));
+        sums[c] += value_of(x[c]);
     }
 }
-LRD_HOT void add_to_stripe(double* sums, const float* x, std::int64_t width) {
+LRD_HOT void add_to_stripe(float* sums, const float* x, std::int64_t width) {
     add_stripe(sums, x, width);
 }
-LRD_HOT void add_to_stripe_bf16(double* sums, const Bf16* x, std::int64_t width) {
+LRD_HOT void add_to_stripe_bf16(float* sums, const Bf16* x, std::int64_t width) {
     add_stripe(sums, x, width);
 }
 
@@ -79,19 +79,25 @@ void add_total(const View& total, double value) {
 // A thread owns a stripe of columns over all rows: no partial sums to combine.
 void add_column_sums(const View& sums, const View& x, const RowFilter& rows) {
     constexpr std::int64_t stripe = 64;
+    constexpr std::int64_t chunk = 32;  // rows summed in fp32 before fp64 takes over
     const std::int64_t width = x.cols();
     for_ranges(width, stripe, [&](std::int64_t begin, std::int64_t end) {
         std::array<double, stripe> part{};
-        for (std::int64_t i = 0; i < x.rows(); ++i) {
-            if (!rows.takes(i)) {
-                continue;
+        for (std::int64_t first = 0; first < x.rows(); first += chunk) {
+            std::array<float, stripe> some{};
+            for (std::int64_t i = first; i < std::min(x.rows(), first + chunk); ++i) {
+                if (!rows.takes(i)) {
+                    continue;
+                }
+                const std::int64_t at = i * width + begin;
+                if (x.dtype() == DType::bf16) {
+                    add_to_stripe_bf16(some.data(), elements<Bf16>(x) + at, end - begin);
+                } else {
+                    add_to_stripe(some.data(), x.f32() + at, end - begin);
+                }
             }
-            const std::int64_t at = i * width + begin;
-            if (x.dtype() == DType::bf16) {
-                add_to_stripe_bf16(part.data(), elements<Bf16>(x) + at, end - begin);
-            } else {
-                add_to_stripe(part.data(), x.f32() + at, end - begin);
-            }
+            std::transform(part.begin(), part.end(), some.begin(), part.begin(),
+                           [](double sum, float more) { return sum + static_cast<double>(more); });
         }
         for (std::int64_t c = begin; c < end; ++c) {
             sums.f32()[c] += static_cast<float>(part[static_cast<std::size_t>(c - begin)]);
