@@ -26,22 +26,23 @@ class Bf16(Case):
         result = self.expect(run("train", self.file, "--out", out, *more, ranks=ranks), code)
         return out if code == 0 else result
 
-    def near(self, one, other, tolerance):
+    def near(self, one, other, first, later):
+        """The first row is of the same weights; then every difference of an update goes on."""
         a, b = columns(one), columns(other)
         for student in ("lrc", "kd"):
             for split in ("train", "val"):
                 for term in TERMS:
                     name = f"students/{student}/{split}/{term}"
-                    # Of a student that starts near its teacher, a small difference of large numbers.
-                    rtol = 3 * tolerance if term == "loss_clone" else tolerance
-                    np.testing.assert_allclose(a[name], b[name], rtol=rtol, err_msg=name)
+                    if split == "train":
+                        np.testing.assert_allclose(a[name][0], b[name][0], rtol=first, err_msg=name)
+                    np.testing.assert_allclose(a[name], b[name], rtol=later, err_msg=name)
 
     def test_near_fp32_and_not_the_same(self):
         fp32, bf16 = self.train("fp32", FP32), self.train("bf16", BF16)
-        self.near(bf16, fp32, 2e-2)
+        self.near(bf16, fp32, 1e-2, 1e-1)
         name = "students/lrc/train/loss"
         self.assertTrue((columns(bf16)[name] != columns(fp32)[name]).any())
-        self.near(self.train("two", BF16, ranks=2), bf16, 2e-3)
+        self.near(self.train("two", BF16, ranks=2), bf16, 1e-3, 5e-2)
 
     def test_resumed_with_the_same_bits(self):
         whole = self.train("whole", BF16, "--run.threads=1")
@@ -57,9 +58,9 @@ class Bf16(Case):
     def test_with_a_cache(self):
         online = self.train("online", BF16)
         cache = f"--teacher.cache={self.folder}/cache"
-        self.near(self.train("filling", BF16, cache), online, 1e-2)
-        self.near(self.train("reading", BF16, cache, ranks=2), online, 1e-2)
-        self.near(self.train("wide", BF16, "--teacher.cache=memory", "--teacher.cache_precision=fp32"), online, 1e-5)
+        self.near(self.train("filling", BF16, cache), online, 1e-2, 1e-1)
+        self.near(self.train("reading", BF16, cache, ranks=2), online, 1e-2, 1e-1)
+        self.near(self.train("wide", BF16, "--teacher.cache=memory", "--teacher.cache_precision=fp32"), online, 1e-5, 1e-5)
         self.assertIn("another run.precision", self.train("other", FP32, cache, code=BAD_DATA).sentences()[0])
 
 
