@@ -22,9 +22,9 @@ public:
 
     static bool is_in(const std::filesystem::path& dir);
     /// Reads DIR/vocab.json and DIR/merges.txt in GPT-2's text form, the same under OpenAI's names
-    /// (encoder.json and vocab.bpe), or Hugging Face's tokenizer.json. Throws Error(missing_input) or Error(bad_data): the 256
-    /// bytes and the end-of-text token (of any id) must be there, ids dense from 0, merges of known
-    /// tokens, nothing twice.
+    /// (encoder.json and vocab.bpe), or Hugging Face's tokenizer.json. Throws Error(missing_input)
+    /// or Error(bad_data): the 256 bytes and the end-of-text token (of any id) must be there, ids
+    /// dense from 0, merges of known tokens, nothing twice.
     static Tokenizer load(const std::filesystem::path& dir);
     /// Writes vocab.json and merges.txt into `dir`, which exists; same tokenizer, same bytes.
     void save(const std::filesystem::path& dir) const;

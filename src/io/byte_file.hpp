@@ -15,8 +15,6 @@ struct FileStamp {
     std::int64_t size = 0;
     std::int64_t mtime_ns = 0;
     std::int64_t ctime_ns = 0;  ///< of the inode: nobody can set it back
-
-    bool operator==(const FileStamp&) const = default;
 };
 /// Error(missing_input); Error(usage) for a folder or a pipe, which cannot be read twice.
 FileStamp stamp_of(const std::string& path);

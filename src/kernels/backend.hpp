@@ -264,6 +264,9 @@ private:
 /// that says what there is.
 std::unique_ptr<Backend> make_backend(const std::string& device,
                                       const std::string& precision = "fp32");
+/// FLOP/s of an (M, K)·(K, N) product of this rank, of factors as models on the backend keep them:
+/// the best of `repeats`, after one that warms up.
+double product_rate(Backend& backend, std::int64_t M, std::int64_t N, std::int64_t K, int repeats);
 /// A backend whose memory has addresses but no bytes and whose calls do nothing: for plans.
 std::unique_ptr<Backend> make_counting_backend(const std::string& precision = "fp32");
 

@@ -12,7 +12,6 @@
 #include "io/digest.hpp"
 #include "io/json.hpp"
 #include "io/publish.hpp"
-#include "model/costs.hpp"
 #include "train/cache_description.hpp"
 #include "train/same_on_all_ranks.hpp"
 #include "train/teacher_cache_files.hpp"
@@ -146,28 +145,8 @@ Opened open_memory(const CacheNeeds& needs, Communicator& world) {
     return {std::move(cache), cached_taus(needs)};
 }
 
-/// FLOP/s of a product of middle size on this rank.
-double measured_flops(Backend& backend) {
-    constexpr std::int64_t n = 512;
-    Arena arena(backend, "rate");
-    const View a = arena.region("a", DType::f32, {n, n});
-    const View b = arena.region("b", DType::f32, {n, n});
-    const View c = arena.region("c", DType::f32, {n, n});
-    backend.zero(a);
-    backend.zero(b);
-    backend.matmul({c, a, b});
-    backend.synchronize();
-    const double start = log::now();
-    constexpr int repeats = 4;
-    for (int i = 0; i < repeats; ++i) {
-        backend.matmul({c, a, b});
-    }
-    backend.synchronize();
-    return repeats * product_cost(n, n, n).flops / (log::now() - start);
-}
-
 void print_payback(Backend& backend, const CacheNeeds& n) {
-    const CacheRates rates{measured_flops(backend)};
+    const CacheRates rates{product_rate(backend, 512, 512, 512, 4)};
     const auto taus = static_cast<std::int64_t>(cached_taus(n).size());
     const CachePayback pays =
         cache_payback(needed_settings(n), n.teacher, n.data.context, taus, rates);

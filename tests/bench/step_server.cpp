@@ -10,7 +10,6 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <iostream>
 
 #include "commands/threads.hpp"
@@ -21,25 +20,6 @@
 
 namespace lrd {
 namespace {
-
-/// GFLOP/s of a product as large as the model's own: what rates are fractions of.
-double product_rate(Backend& backend) {
-    constexpr std::int64_t M = 2048, N = 3072, K = 768;
-    Arena arena(backend, "product");
-    const View c = arena.region("c", DType::f32, {M, N});
-    const View a = arena.region("a", DType::f32, {M, K});
-    const View b = arena.region("b", DType::f32, {K, N});
-    backend.zero(a);
-    backend.zero(b);
-    double best = 0.0;
-    for (int i = 0; i < 6; ++i) {
-        const double start = log::now();
-        backend.matmul({.c = c, .a = a, .b = b});
-        backend.synchronize();
-        best = std::max(best, 2.0 * M * N * K / (log::now() - start) / 1e9);
-    }
-    return best;
-}
 
 /// One number of each rank.
 std::vector<double> of_ranks(Communicator& world, double mine) {
@@ -54,7 +34,8 @@ Json ready(const StepSetup& setup, Communicator& world, Backend& backend) {
     for (const double pid : of_ranks(world, getpid())) {
         pids.push(static_cast<std::int64_t>(pid));
     }
-    const double rate = product_rate(backend);
+    // As large as the model's own: what rates are fractions of.
+    const double rate = product_rate(backend, 2048, 3072, 768, 6) / 1e9;
     double all_ranks[] = {rate};
     world.all_reduce_sum(all_ranks);
     return Json::object({{"pids", pids},

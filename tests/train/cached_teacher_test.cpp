@@ -14,6 +14,7 @@
 #include "temporary_directory.hpp"
 #include "train/nodes.hpp"
 #include "train/open_teacher_cache.hpp"
+#include "train/sealed_backend.hpp"
 #include "train/top_k_bias.hpp"
 #include "train/trainer.hpp"
 
@@ -47,16 +48,6 @@ private:
     }
     std::vector<std::int32_t> ids_, labels_;
     std::vector<std::int64_t> windows_;
-};
-
-/// A backend that refuses to give memory once told so.
-class SealedBackend : public CpuBackend {
-public:
-    void* allocate(std::size_t bytes) override {
-        EXPECT_FALSE(sealed) << bytes << " bytes inside a step";
-        return CpuBackend::allocate(bytes);
-    }
-    bool sealed = false;
 };
 
 /// Two students and their trainer; the teacher is online, or cached as `settings` say.
@@ -125,6 +116,15 @@ TeacherSettings memory(const std::string& precision, std::int64_t topk = 0) {
     return s;
 }
 
+CacheNeeds needs_of_all_taps() {
+    CacheNeeds needs;
+    needs.settings = memory("bf16");
+    needs.teacher = config;
+    needs.data.context = config.T;
+    needs.clone_layers = {0, 1};
+    return needs;
+}
+
 void expect_near(const std::vector<double>& a, const std::vector<double>& b, double relative,
                  double absolute = 0.0) {
     ASSERT_EQ(a.size(), b.size());
@@ -175,11 +175,7 @@ TEST(CachedTeacher, OpensOnUnequalNodes) {
     CpuBackend backend;
     Weights weights(backend, "teacher", dense_architecture(config), Use::inference);
     Gpt2 model(weights, "teacher", {2, config.T}, true);
-    CacheNeeds needs;
-    needs.settings = memory("bf16");
-    needs.teacher = config;
-    needs.data.context = config.T;
-    needs.clone_layers = {0, 1};
+    CacheNeeds needs = needs_of_all_taps();
     needs.windows = 3;
     UnequalNodes nodes;
     const auto teacher = open_teacher(model, needs, {2, config.T}, nodes);
@@ -222,11 +218,7 @@ TEST(CachedTeacher, RefusesWhatDoesNotFitTheMemory) {
     CpuBackend backend;
     Weights weights(backend, "teacher", dense_architecture(config), Use::inference);
     Gpt2 model(weights, "teacher", {2, config.T}, true);
-    CacheNeeds needs;
-    needs.settings = memory("bf16");
-    needs.teacher = config;
-    needs.data.context = config.T;
-    needs.clone_layers = {0, 1};
+    CacheNeeds needs = needs_of_all_taps();
     needs.windows = std::int64_t{1} << 40;
     SilentWorld alone(1, 1);
     EXPECT_ERROR(ExitCode::out_of_memory, "with none, and",

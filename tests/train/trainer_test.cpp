@@ -9,6 +9,7 @@
 #include "expect_error.hpp"
 #include "model/initialise.hpp"
 #include "mpi/mpi_main.hpp"
+#include "train/sealed_backend.hpp"
 #include "train/trainer.hpp"
 
 namespace lrd::test {
@@ -100,16 +101,6 @@ TEST(Trainer, NeverTouchesDeviceMemoryBehindTheBackend) {
         }
     }
 }
-
-/// A backend that refuses to give memory once told so.
-class SealedBackend : public CpuBackend {
-public:
-    void* allocate(std::size_t bytes) override {
-        EXPECT_FALSE(sealed) << bytes << " bytes inside a step";
-        return CpuBackend::allocate(bytes);
-    }
-    bool sealed = false;
-};
 
 TEST(Trainer, AllocatesNothingInAStep) {
     for (const bool reproducible : {false, true}) {

@@ -96,7 +96,7 @@ float dot(const float* a, const float* b, std::int64_t n) { return dot_f32(a, b,
 float dot(const Bf16* a, const Bf16* b, std::int64_t n) { return dot_bf16(a, b, n); }
 
 /// to = factor·from.
-LRD_HOT void narrow_row(Bf16* to, const float* from, float factor, std::int64_t n) {
+LRD_HOT void narrow_scaled(Bf16* to, const float* from, float factor, std::int64_t n) {
 #pragma omp simd
     for (std::int64_t i = 0; i < n; ++i) {
         to[i] = rounded(factor * from[i]);
@@ -200,7 +200,7 @@ void forward_block(Worker& worker, const View& y, const View& lse, const Head<T>
             multiply(row, row, at.factors, first + i + 1);
         }
         if constexpr (Scratch<T>::narrow) {
-            narrow_row(at.p + i * end, row, 1.0F, end);
+            narrow(at.p + i * end, row, end);
         }
     }
     T* out = elements<T>(y) + head.at_y + first * ld_y;
@@ -211,7 +211,7 @@ void forward_block(Worker& worker, const View& y, const View& lse, const Head<T>
     worker.products.run(rows, s.D, end, sums, {at.p, end}, {head.v, ld});
     for (std::int64_t i = 0; i < rows; ++i) {
         if constexpr (Scratch<T>::narrow) {
-            narrow_row(out + i * ld_y, at.y + i * s.D, inverse[i], s.D);
+            narrow_scaled(out + i * ld_y, at.y + i * s.D, inverse[i], s.D);
         } else {
             scale_row(out + i * ld_y, inverse[i], s.D);
         }
@@ -261,8 +261,8 @@ void backward_block(Worker& worker, const Scratch<T>& at, const Head<T>& d_head,
             multiply(row, row, at.factors, valid);
         }
         if constexpr (Scratch<T>::narrow) {
-            narrow_row(at.p + i * end, row, 1.0F, end);
-            narrow_row(at.d_p + i * end, d_row, 1.0F, end);
+            narrow(at.p + i * end, row, end);
+            narrow(at.d_p + i * end, d_row, end);
         }
     }
     const auto sum = [&](float* wide, T* own) {
@@ -286,8 +286,8 @@ void backward_head(Worker& worker, const View& d_qkv, const Gradients& g, const 
     if constexpr (Scratch<T>::narrow) {
         for (std::int64_t t = 0; t < s.T; ++t) {
             const std::int64_t to = t * 3 * s.H * s.D;
-            narrow_row(d_head.k + to, at.d_k + t * s.D, 1.0F, s.D);
-            narrow_row(d_head.v + to, at.d_v + t * s.D, 1.0F, s.D);
+            narrow(d_head.k + to, at.d_k + t * s.D, s.D);
+            narrow(d_head.v + to, at.d_v + t * s.D, s.D);
         }
     }
 }

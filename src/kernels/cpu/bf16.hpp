@@ -31,6 +31,9 @@ LRD_INLINE Bf16 rounded(float x) {
 LRD_INLINE void set(float& to, float x) { to = x; }
 LRD_INLINE void set(Bf16& to, float x) { to = rounded(x); }
 
+/// Rounds n values, vectorised.
+void narrow(Bf16* to, const float* from, std::int64_t n);
+
 /// body(pointer to the elements of x), a float* or a Bf16*.
 template <class Body>
 void with_elements(const View& x, Body&& body) {

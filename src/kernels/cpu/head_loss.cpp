@@ -159,19 +159,12 @@ void write_row_gradient(const HeadLoss& a, float* z_s, const float* z_t, Centre 
     z_s[label] -= static_cast<float>(lm);
 }
 
-LRD_HOT void narrow_row(Bf16* to, const float* from, std::int64_t n) {
-#pragma omp simd
-    for (std::int64_t i = 0; i < n; ++i) {
-        to[i] = rounded(from[i]);
-    }
-}
-
 /// From where it was made, z_s, to where it is wanted, while the row is in the cache.
 void move_gradient(const HeadLoss& a, std::int64_t row) {
     const std::int64_t n = a.z_s.cols();
     const float* from = a.z_s.f32() + row * n;
     if (a.d_z.dtype() == DType::bf16) {
-        narrow_row(elements<Bf16>(a.d_z) + row * n, from, n);
+        narrow(elements<Bf16>(a.d_z) + row * n, from, n);
     } else {
         std::copy(from, from + n, a.d_z.f32() + row * n);
     }

@@ -39,7 +39,7 @@ void CpuBackend::do_download(void* to, const View& from) {
 
 namespace {
 
-LRD_HOT void narrow(Bf16* to, const float* from, std::int64_t n) {
+LRD_HOT void narrow_range(Bf16* to, const float* from, std::int64_t n) {
 #pragma omp simd
     for (std::int64_t i = 0; i < n; ++i) {
         to[i] = rounded(from[i]);
@@ -54,6 +54,9 @@ LRD_HOT void widen(float* to, const Bf16* from, std::int64_t n) {
 }
 
 }  // namespace
+
+// Compilers name the dispatcher of clones differently: no clone is called from another file.
+void narrow(Bf16* to, const float* from, std::int64_t n) { narrow_range(to, from, n); }
 
 void CpuBackend::do_cast(const View& to, const View& from) {
     if (to.dtype() == from.dtype()) {
