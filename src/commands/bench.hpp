@@ -20,6 +20,8 @@ struct BenchOptions {
     std::int64_t steps = 3;  // timed, after one that warms up
     std::string device = "auto";
     std::int64_t threads = 0;
+    std::string profile;  // file of a trace; "" = none
+    bool sweep = false;   // tables of how the cost grows
     bool json = false;
 };
 

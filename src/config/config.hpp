@@ -18,6 +18,8 @@ struct RunSettings {
     std::int64_t threads = 0;        // per rank; 0 = cores / ranks of this node, 1 if reproducible
     std::string max_time;            // "" = none; "90", "1:30:00", "2h", …
     bool reproducible = false;       // same bits on 1, 2, 4, … ranks
+    std::string profile;             // "" = none; the file of a trace
+    std::string profile_steps = "3-7";  // counted from the start of the command
 };
 
 struct DataSettings {

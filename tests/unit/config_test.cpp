@@ -5,6 +5,7 @@
 
 #include "config/duration.hpp"
 #include "config/run_options.hpp"
+#include "config/step_range.hpp"
 #include "expect_error.hpp"
 #include "temporary_directory.hpp"
 
@@ -220,15 +221,25 @@ TEST_F(ConfigTest, EveryChangeThatARunMustNotMakeIsNamed) {
         }
         option.set(old, "test");
     }
-    EXPECT_EQ(open,
-              (std::vector<std::string>{"run.out", "run.resume", "run.device", "run.threads",
-                                        "run.max_time", "train.micro_batch", "train.log_every",
-                                        "train.eval_every", "train.checkpoint_every", "train.keep",
-                                        "train.keep_best", "train.patience"}));
+    EXPECT_EQ(open, (std::vector<std::string>{"run.out", "run.resume", "run.device", "run.threads",
+                                              "run.max_time", "run.profile", "run.profile_steps",
+                                              "train.micro_batch", "train.log_every",
+                                              "train.eval_every", "train.checkpoint_every",
+                                              "train.keep", "train.keep_best", "train.patience"}));
     now.students[1].optim.lr = 0.5;
     EXPECT_EQ(differences(before, now), std::vector<std::string>{"student.b.optim.lr: 0.02 → 0.5"});
     now.students.pop_back();
     EXPECT_EQ(differences(before, now), std::vector<std::string>{"students: 2 → 1"});
+}
+
+TEST(StepRange, IsTwoStepsOrOne) {
+    EXPECT_EQ(parse_step_range("3-7").first, 3);
+    EXPECT_EQ(parse_step_range("3-7").last, 7);
+    EXPECT_EQ(parse_step_range("12").first, 12);
+    EXPECT_EQ(parse_step_range("12").last, 12);
+    for (const char* bad : {"", "-", "3-", "-7", "7-3", "0", "0-3", "3-7-9", "3 - 7", "x"}) {
+        EXPECT_ERROR(ExitCode::usage, "write 3-7", parse_step_range(bad));
+    }
 }
 
 TEST(Duration, IsReadInTheUsualSpellings) {
