@@ -215,7 +215,7 @@ void Trainer::report_terms() {
     phases_.time(Phase::reduce, backend_,
                  [&] { wait_for_ranks("loss sums", [&] { sums = sums_.sum().data(); }); });
     for (std::size_t k = 0; k < students_.size(); ++k) {
-        reports_[k].terms = students_[k]->loss.terms(sums);
+        students_[k]->loss.terms(sums, reports_[k].terms);
         reports_[k].grad_norm = std::sqrt(static_cast<double>(norms_host_[k]));
         sums += students_[k]->loss.sum_count();
     }

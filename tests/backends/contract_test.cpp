@@ -35,6 +35,8 @@ TEST_P(ContractTest, ProductsOfWrongShapes) {
     EXPECT_REFUSED("matmul", b.matmul({f32(8), f32(2, 3), f32(3, 4)}));
     EXPECT_REFUSED("matmul", b.matmul({f32(2, 4), f32(2, 3), f32(3, 4), f32(4), true}));
     EXPECT_REFUSED("matmul", b.matmul({View(), f32(2, 3), f32(3, 4)}));
+    EXPECT_REFUSED("matmul", b.matmul({f32(2, 4), f32(2, 3), f32(3, 4), {}, false, f32(12)}));
+    EXPECT_REFUSED("pack", b.pack(f32(12), f32(3, 4)));
     EXPECT_REFUSED("matmul", b.matmul({f32(2, 4), i32(6).reshape({2, 3}), f32(3, 4)}));
     const Product good{f32(2, 4), f32(2, 3), f32(3, 4)}, bad{f32(2, 4), f32(2, 3), f32(4, 4)};
     EXPECT_REFUSED("matmul", b.grouped_matmul(std::array{good, bad}));
@@ -226,6 +228,7 @@ TEST_P(ContractTest, AnUnknownDeviceIsAUsageError) {
 
 TEST_P(ContractTest, AProfileHasEveryCallWithItsCostWhileItIsSet) {
     const View x = f32(33, 48), y = f32(33, 48), z = f32(33, 33), bias = f32(1, 33).reshape({33});
+    const View out = f32(33, 16), lse = f32(1, 33).reshape({1, 1, 33});
     const double bytes = 33 * 48 * 4;
     Profile profile(5);
     backend().add(y, x);
@@ -234,7 +237,7 @@ TEST_P(ContractTest, AProfileHasEveryCallWithItsCostWhileItIsSet) {
     backend().gelu(y, x);
     backend().matmul({.c = z, .a = x, .b = y.t(), .bias = bias});
     backend().matmul({.c = z, .a = x, .b = y.t(), .accumulate = true});
-    backend().attention(f32(33, 16), f32(1, 33).reshape({1, 1, 33}), x, {1, 33, 1, 16});
+    backend().attention(out, lse, x, {1, 33, 1, 16});
     backend().synchronize();
     EXPECT_EQ(profile.lost(), 0);
     backend().add(y, x);

@@ -52,7 +52,7 @@ class Traces(Case):
         for begin, end, e in inner:
             self.assertTrue(any(b < begin + SLACK and end < e_ + SLACK for b, e_, _ in outer), e)
         whole = sum(end - begin for begin, end, _ in outer)
-        self.assertGreater(sum(end - begin for begin, end, _ in inner), least * whole)
+        self.assertGreaterEqual(sum(end - begin for begin, end, _ in inner), least * whole)
 
     def test_of_two_ranks(self):
         self.expect(self.train(), 0)
@@ -108,13 +108,15 @@ class Traces(Case):
         self.read([steps[-1] + i for i in range(3, 8)])
 
     def test_refused_before_anything(self):
-        for path, code in (("nowhere/trace.json", IO), ("/proc/trace.json", IO), (".", IO)):
-            for command in (("train", self.config([LRC]), "--out", self.out), ("bench", "--config", "tiny")):
-                result = self.expect(run(*command, "--profile", path, ranks=2, cwd=self.folder), code)
-                self.assertEqual(len(result.sentences()), 1, result)
-                self.assertIn(path, result.sentences()[0])
-        for steps in ("7-3", "0-2", "three", "3-", "3-7x", ""):
-            result = self.expect(self.train(f"--profile_steps={steps}"), USAGE)
+        train = ("train", self.config([LRC]), "--out", self.out)
+        bench = ("bench", "--config", "tiny")
+        for command, path, ranks in ((train, "nowhere/trace.json", 2), (train, "/proc/trace.json", None),
+                                     (train, ".", None), (bench, "nowhere/trace.json", 2)):
+            result = self.expect(run(*command, "--profile", path, ranks=ranks, cwd=self.folder), IO)
+            self.assertEqual(len(result.sentences()), 1, result)
+            self.assertIn(path, result.sentences()[0])
+        for steps, ranks in (("7-3", 2), ("three", None)):
+            result = self.expect(self.train(f"--profile_steps={steps}", ranks=ranks), USAGE)
             self.assertEqual(len(result.sentences()), 1, result)
             self.assertIn("write 3-7", result.sentences()[0])
         result = run("bench", "--config", "tiny", "--sweep", "--profile", self.trace)

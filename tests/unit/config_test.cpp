@@ -172,8 +172,14 @@ Value another(const Option& option) {
         *real = *real == 0.0 ? 1e-7 : *real / 3.0;
     } else if (auto* text = std::get_if<std::string>(&value)) {
         const auto& allowed = option.limits.allowed;
-        *text = allowed.empty() ? (option.key == "max_time" ? "90s" : "a \"\\\n\t\x7fß b")
+        *text = allowed.empty() ? "a \"\\\n\t\x7fß b"
                                 : (allowed.back() == *text ? allowed.front() : allowed.back());
+        if (option.key == "max_time") {
+            *text = "90s";
+        }
+        if (option.key == "profile_steps") {
+            *text = "2";
+        }
         if (option.key == "name") {
             *text = "é-2";
         }

@@ -14,6 +14,8 @@ void CpuBackend::release(void* data, std::size_t bytes) noexcept {
     HostMemory().release(data, bytes);
 }
 
+void CpuBackend::discard(const View& view) noexcept { HostMemory().discard(view); }
+
 namespace {
 
 /// One core alone does not move what the memory can give.
