@@ -44,6 +44,23 @@ LRD_INLINE float fast_exp(float x) {
     return x < -86.6F ? 0.0F : result;
 }
 
+/// e^x to 1e-5 relative for x ≤ 0, for what is rounded to bf16; 2e-38 below −87, NaN for NaN.
+/// 2^(x/ln 2) by its bits and a minimax polynomial for the fraction.
+LRD_INLINE float rough_exp(float x) {
+    constexpr float shift = 12582912.0F;  // as above
+    const float exponent = x * 1.44269504F;
+    const float clamped = -125.0F > exponent ? -125.0F : exponent;
+    const float shifted = clamped + shift;
+    const float f = clamped - (shifted - shift);
+    float p = 9.5701013e-3F;
+    p = p * f + 5.5917859e-2F;
+    p = p * f + 2.4024744e-1F;
+    p = p * f + 6.9312179e-1F;
+    p = p * f + 9.9999928e-1F;
+    return std::bit_cast<float>(std::bit_cast<std::uint32_t>(p) +
+                                (std::bit_cast<std::uint32_t>(shifted) << 23U));
+}
+
 /// The largest of n values; NaN is never larger, and −∞ is the largest of none. Sixteen maxima side
 /// by side: a reduction over one would need -ffast-math to be vectorised by every compiler.
 LRD_INLINE float max_of(const float* z, std::int64_t n) {
