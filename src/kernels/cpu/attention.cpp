@@ -17,13 +17,15 @@ LRD_INLINE void zero_outside(float* row, Span keys) {
     }
 }
 
-/// e^x to 1e-7 relative.
+/// e^x to 1e-7 relative. `exponent` is x for e^1.
 struct Exact {
+    static constexpr float exponent = 1.0F;
     static LRD_INLINE float exp(float x) { return fast_exp(x); }
 };
-/// To 1e-5.
+/// To 1e-5, as a power of 2.
 struct Rough {
-    static LRD_INLINE float exp(float x) { return rough_exp(x); }
+    static constexpr float exponent = log2_e;
+    static LRD_INLINE float exp(float x) { return fast_exp2(x); }
 };
 
 template <class Precision>
@@ -31,10 +33,11 @@ LRD_INLINE Softmax soften(float* scores, Span keys, float scale) {
     float* seen = scores + keys.begin;
     const std::int64_t n = keys.valid - keys.begin;
     const float best = max_of(seen, n);
+    const float factor = scale * Precision::exponent;
     float sum = 0.0F;
 #pragma omp simd reduction(+ : sum)
     for (std::int64_t j = 0; j < n; ++j) {
-        const float e = Precision::exp((seen[j] - best) * scale);
+        const float e = Precision::exp((seen[j] - best) * factor);
         seen[j] = e;
         sum += e;
     }
@@ -51,9 +54,11 @@ LRD_HOT Softmax soften_roughly(float* scores, Span keys, float scale) {
 template <class Precision>
 LRD_INLINE void differentiate(float* scores, float* d, Span keys, float scale, float lse,
                               float delta) {
+    const float factor = scale * Precision::exponent;
+    const float shift = lse * Precision::exponent;
 #pragma omp simd
     for (std::int64_t j = keys.begin; j < keys.valid; ++j) {
-        const float p = Precision::exp(scores[j] * scale - lse);
+        const float p = Precision::exp(scores[j] * factor - shift);
         scores[j] = p;
         d[j] = p * (d[j] - delta) * scale;
     }

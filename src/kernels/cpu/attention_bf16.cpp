@@ -21,10 +21,10 @@ struct Job {
 
     std::int64_t ld() const { return 3 * s.H * s.D; }
     std::int64_t ld_y() const { return s.H * s.D; }
-    std::int64_t pairs() const { return (s.D + 1) / 2; }            // of a row of q or k
-    std::int64_t width() const { return padded(s.D, tile_width); }  // of a row of sums
-    std::int64_t panels() const { return padded(s.D, panel); }      // columns of packed rows
-    std::int64_t length() const { return padded(s.T, panel); }      // of a packed sequence
+    std::int64_t pairs() const { return (s.D + 1) / 2; }        // of a row of q or k
+    std::int64_t width() const { return padded(s.D, lanes); }   // of a row of sums
+    std::int64_t panels() const { return padded(s.D, panel); }  // columns of packed rows
+    std::int64_t length() const { return padded(s.T, panel); }  // of a packed sequence
     bool drops() const { return options.dropout.rate > 0.0F; }
 };
 
@@ -45,7 +45,7 @@ struct ForwardScratch {
     float *scores, *sums, *factors;
     std::int64_t ld;  // of scores
 
-    ForwardScratch(Worker& worker, const Job& job) : ld(job.length() + tile_width) {
+    ForwardScratch(Worker& worker, const Job& job) : ld(job.length() + lanes) {
         const std::int64_t T = job.length();
         Room room{worker.floats.floats(T * (job.pairs() + job.panels() / 2 + 1) +
                                        queries * (job.pairs() + T / 2 + ld + job.width()))};

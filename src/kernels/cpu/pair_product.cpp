@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstring>
 
 #include "kernels/cpu/simd.hpp"
 
@@ -16,45 +17,48 @@ namespace lrd {
 namespace {
 
 #if defined(__x86_64__)
-/// Four rows by 16·V columns, in registers while it runs over the pairs.
+/// 16·V columns of the product, four rows of them at a time in registers.
 template <int V>
-LRD_BF16 void multiply_tile(float* c, std::int64_t ld, LeftPairs a, const Pair* b,
-                            std::int64_t pairs, bool add) {
-    __m512 sums[tile_rows][V];
-    for (int i = 0; i < tile_rows; ++i) {
-        for (int v = 0; v < V; ++v) {
-            sums[i][v] = add ? _mm512_loadu_ps(c + i * ld + v * tile_width) : _mm512_setzero_ps();
+LRD_BF16 void multiply_panel(std::int64_t rows, std::int64_t pairs, float* c, std::int64_t ld,
+                             LeftPairs a, const Pair* b, bool add) {
+    for (std::int64_t first = 0; first < rows; first += tile_rows) {
+        float* out = c + first * ld;
+        const Pair* left = a.data + first * a.row;
+        __m512 sums[tile_rows][V];
+        for (int i = 0; i < tile_rows; ++i) {
+            for (int v = 0; v < V; ++v) {
+                sums[i][v] = add ? _mm512_loadu_ps(out + i * ld + v * lanes) : _mm512_setzero_ps();
+            }
         }
-    }
-    for (std::int64_t p = 0; p < pairs; ++p) {
-        __m512i right[V];
-        for (int v = 0; v < V; ++v) {
-            right[v] = _mm512_loadu_si512(b + p * panel + v * tile_width);
+        for (std::int64_t p = 0; p < pairs; ++p) {
+            __m512i right[V];
+            for (int v = 0; v < V; ++v) {
+                right[v] = _mm512_loadu_si512(b + p * panel + v * lanes);
+            }
+            for (int i = 0; i < tile_rows; ++i) {
+                const __m512i one =
+                    _mm512_set1_epi32(static_cast<int>(left[i * a.row + p * a.step]));
+                for (int v = 0; v < V; ++v) {
+                    sums[i][v] = _mm512_dpbf16_ps(sums[i][v], (__m512bh)one, (__m512bh)right[v]);
+                }
+            }
         }
         for (int i = 0; i < tile_rows; ++i) {
-            const __m512i left =
-                _mm512_set1_epi32(static_cast<int>(a.data[i * a.row + p * a.step]));
             for (int v = 0; v < V; ++v) {
-                sums[i][v] = _mm512_dpbf16_ps(sums[i][v], (__m512bh)left, (__m512bh)right[v]);
+                _mm512_storeu_ps(out + i * ld + v * lanes, sums[i][v]);
             }
         }
     }
-    for (int i = 0; i < tile_rows; ++i) {
-        for (int v = 0; v < V; ++v) {
-            _mm512_storeu_ps(c + i * ld + v * tile_width, sums[i][v]);
-        }
-    }
 }
-
 #else
 LRD_INLINE float lower(Pair x) { return std::bit_cast<float>(x << 16U); }
 LRD_INLINE float upper(Pair x) { return std::bit_cast<float>(x & 0xFFFF0000U); }
 
 template <int V>
-void multiply_tile(float* c, std::int64_t ld, LeftPairs a, const Pair* b, std::int64_t pairs,
-                   bool add) {
-    for (std::int64_t i = 0; i < tile_rows; ++i) {
-        for (std::int64_t j = 0; j < V * tile_width; ++j) {
+void multiply_panel(std::int64_t rows, std::int64_t pairs, float* c, std::int64_t ld, LeftPairs a,
+                    const Pair* b, bool add) {
+    for (std::int64_t i = 0; i < rows; ++i) {
+        for (std::int64_t j = 0; j < V * lanes; ++j) {
             float sum = add ? c[i * ld + j] : 0.0F;
             for (std::int64_t p = 0; p < pairs; ++p) {
                 const Pair left = a.data[i * a.row + p * a.step];
@@ -102,22 +106,30 @@ LRD_HOT void join_halves(Pair* to, const float* row, std::int64_t n) {
     }
 }
 
+/// Columns 2p and 2p + 1 of a row; an odd last column with 0.
 LRD_INLINE Pair pair_at(const Bf16* row, std::int64_t p, std::int64_t columns) {
     return pair_of(row[2 * p], 2 * p + 1 < columns ? row[2 * p + 1] : Bf16{0});
+}
+
+/// Rows of a head lie pages apart, where no processor prefetches by itself.
+LRD_INLINE void prefetch_row(const Bf16* x, std::int64_t ld, std::int64_t i, std::int64_t columns) {
+    constexpr std::int64_t ahead = 8;
+    constexpr std::int64_t line = 32;
+    for (std::int64_t j = 0; j < columns; j += line) {
+        __builtin_prefetch(x + (i + ahead) * ld + j);
+    }
 }
 
 }  // namespace
 
 void multiply_pairs(std::int64_t M, std::int64_t N, std::int64_t K, float* c, std::int64_t ld,
                     LeftPairs a, RightPairs b, bool add) {
-    constexpr std::array tiles{multiply_tile<1>, multiply_tile<2>, multiply_tile<3>,
-                               multiply_tile<4>};
+    constexpr std::array panels{multiply_panel<1>, multiply_panel<2>, multiply_panel<3>,
+                                multiply_panel<4>};
     for (std::int64_t j = 0; j < N; j += panel) {
-        const std::int64_t vectors = (std::min(panel, N - j) + tile_width - 1) / tile_width;
-        const auto tile = tiles[static_cast<std::size_t>(vectors - 1)];
-        for (std::int64_t i = 0; i < M; i += tile_rows) {
-            tile(c + i * ld + j, ld, a.from(i), b.data + j / panel * b.size, K, add);
-        }
+        const std::int64_t vectors = padded(std::min(panel, N - j), lanes) / lanes;
+        panels[static_cast<std::size_t>(vectors - 1)](M, K, c + j, ld, a,
+                                                      b.data + j / panel * b.size, add);
     }
 }
 
@@ -125,9 +137,9 @@ LeftPairs pack_left(Pair* to, const Bf16* x, std::int64_t ld, std::int64_t rows,
                     std::int64_t columns) {
     const std::int64_t pairs = (columns + 1) / 2;
     for (std::int64_t i = 0; i < rows; ++i) {
-        for (std::int64_t p = 0; p < pairs; ++p) {
-            to[i * pairs + p] = pair_at(x + i * ld, p, columns);
-        }
+        prefetch_row(x, ld, i, columns);
+        to[(i + 1) * pairs - 1] = pair_at(x + i * ld, pairs - 1, columns);
+        std::memcpy(to + i * pairs, x + i * ld, static_cast<std::size_t>(columns) * sizeof(Bf16));
     }
     return {to, pairs, 1};
 }
@@ -136,10 +148,12 @@ RightPairs pack_transposed(Pair* to, const Bf16* x, std::int64_t ld, std::int64_
                            std::int64_t columns) {
     const std::int64_t pairs = (columns + 1) / 2;
     for (std::int64_t j = 0; j < rows; ++j) {
+        prefetch_row(x, ld, j, columns);
         Pair* column = to + j / panel * panel * pairs + j % panel;
-        for (std::int64_t p = 0; p < pairs; ++p) {
-            column[p * panel] = pair_at(x + j * ld, p, columns);
+        for (std::int64_t p = 0; p < columns / 2; ++p) {
+            std::memcpy(column + p * panel, x + j * ld + 2 * p, sizeof(Pair));
         }
+        column[(pairs - 1) * panel] = pair_at(x + j * ld, pairs - 1, columns);
     }
     return {to, panel * pairs};
 }
@@ -151,6 +165,8 @@ RightPairs pack_rows(Pair* to, const Bf16* x, std::int64_t ld, std::int64_t rows
     for (std::int64_t j = 0; j < columns; j += panel) {
         for (std::int64_t p = 0; p < pairs; ++p) {
             const std::int64_t i = p / apart * 2 * apart + p % apart;
+            prefetch_row(x, ld, i, columns);
+            prefetch_row(x, ld, i + apart, columns);
             join(to + j * pairs + p * panel, i < rows ? x + i * ld + j : zeros.data(),
                  i + apart < rows ? x + (i + apart) * ld + j : zeros.data(),
                  std::min(panel, columns - j));

@@ -15,8 +15,7 @@ using Pair = std::uint32_t;
 
 constexpr std::int64_t panel = 64;     // columns of a right factor that lie together
 constexpr std::int64_t tile_rows = 4;  // rows of a product are computed by fours,
-constexpr std::int64_t tile_width =
-    16;                             // columns by sixteens: c and a left factor have room for them
+constexpr std::int64_t lanes = 16;  // columns by sixteens: c and a left factor have room for them
 constexpr std::int64_t apart = 16;  // rows that pack_rows makes pairs of are so far apart
 
 constexpr std::int64_t padded(std::int64_t n, std::int64_t to) { return (n + to - 1) / to * to; }
