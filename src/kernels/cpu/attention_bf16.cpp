@@ -201,6 +201,7 @@ void backward_block(const BackwardScratch& at, const Packed& packed, const View&
 
 void narrow_rows(Bf16* to, std::int64_t ld, const float* from, std::int64_t rows, const Job& job) {
     for (std::int64_t i = 0; i < rows; ++i) {
+        prefetch_row(to, ld, i, job.s.D);
         narrow(to + i * ld, from + i * job.width(), job.s.D);
     }
 }
@@ -224,6 +225,7 @@ void backward_head(Worker& worker, const AttentionGradients& g, const Job& job,
                   {},
                   {}};
     for (std::int64_t t = 0; t < T; ++t) {
+        prefetch_row(y, ld_y, t, D);
         at.delta[t] = dot(d_y + t * ld_y, y + t * ld_y, D);
     }
     std::fill_n(at.d_q, job.length() * job.width(), 0.0F);

@@ -111,15 +111,6 @@ LRD_INLINE Pair pair_at(const Bf16* row, std::int64_t p, std::int64_t columns) {
     return pair_of(row[2 * p], 2 * p + 1 < columns ? row[2 * p + 1] : Bf16{0});
 }
 
-/// Rows of a head lie pages apart, where no processor prefetches by itself.
-LRD_INLINE void prefetch_row(const Bf16* x, std::int64_t ld, std::int64_t i, std::int64_t columns) {
-    constexpr std::int64_t ahead = 8;
-    constexpr std::int64_t line = 32;
-    for (std::int64_t j = 0; j < columns; j += line) {
-        __builtin_prefetch(x + (i + ahead) * ld + j);
-    }
-}
-
 }  // namespace
 
 void multiply_pairs(std::int64_t M, std::int64_t N, std::int64_t K, float* c, std::int64_t ld,

@@ -41,6 +41,15 @@ struct RightPairs {
 void multiply_pairs(std::int64_t M, std::int64_t N, std::int64_t K, float* c, std::int64_t ld,
                     LeftPairs a, RightPairs b, bool add = false);
 
+/// For a walk through rows that lie pages apart, where no processor prefetches by itself.
+LRD_INLINE void prefetch_row(const Bf16* x, std::int64_t ld, std::int64_t i, std::int64_t columns) {
+    constexpr std::int64_t ahead = 8;
+    constexpr std::int64_t line = 32;
+    for (std::int64_t j = 0; j < columns; j += line) {
+        __builtin_prefetch(x + (i + ahead) * ld + j);
+    }
+}
+
 // Packing x (rows, columns), rows `ld` apart, into `to`. Where a sum has an odd number of terms, the
 // last one is 0.
 
