@@ -46,7 +46,7 @@ LRD_INLINE float fast_exp(float x) {
     return x < -86.6F ? 0.0F : result;
 }
 
-/// 2^x to 2e-7 relative for x ≤ 127; 2e-38 below −125, NaN for NaN. e^y = 2^(y·log2_e) costs half of
+/// 2^x to 3e-7 relative for x ≤ 127; 2e-38 below −125, NaN for NaN. e^y = 2^(y·log2_e) costs half of
 /// fast_exp(y) and adds an error of |y|·1e-7: for soft-max, where small powers count little, and for
 /// what is rounded to bf16. The integer by its bits, the fraction by a minimax polynomial.
 LRD_INLINE float fast_exp2(float x) {
