@@ -17,61 +17,34 @@ LRD_INLINE void zero_outside(float* row, Span keys) {
     }
 }
 
-/// e^x to 1e-7 relative. `exponent` is x for e^1.
-struct Exact {
-    static constexpr float exponent = 1.0F;
-    static LRD_INLINE float exp(float x) { return fast_exp(x); }
-};
-/// To 1e-5, as a power of 2.
-struct Rough {
-    static constexpr float exponent = log2_e;
-    static LRD_INLINE float exp(float x) { return fast_exp2(x); }
-};
-
-template <class Precision>
-LRD_INLINE Softmax soften(float* scores, Span keys, float scale) {
+LRD_HOT Softmax soften(float* scores, Span keys, float scale) {
     float* seen = scores + keys.begin;
     const std::int64_t n = keys.valid - keys.begin;
     const float best = max_of(seen, n);
-    const float factor = scale * Precision::exponent;
+    const float power = scale * log2_e;
     float sum = 0.0F;
 #pragma omp simd reduction(+ : sum)
     for (std::int64_t j = 0; j < n; ++j) {
-        const float e = Precision::exp((seen[j] - best) * factor);
+        const float e = fast_exp2((seen[j] - best) * power);
         seen[j] = e;
         sum += e;
     }
     zero_outside(scores, keys);
     return {1.0F / sum, best * scale + std::log(sum)};
 }
-LRD_HOT Softmax soften_exactly(float* scores, Span keys, float scale) {
-    return soften<Exact>(scores, keys, scale);
-}
-LRD_HOT Softmax soften_roughly(float* scores, Span keys, float scale) {
-    return soften<Rough>(scores, keys, scale);
-}
 
-template <class Precision>
-LRD_INLINE void differentiate(float* scores, float* d, Span keys, float scale, float lse,
-                              float delta) {
-    const float factor = scale * Precision::exponent;
-    const float shift = lse * Precision::exponent;
+LRD_HOT void differentiate(float* scores, float* d, Span keys, float scale, float lse,
+                           float delta) {
+    const float power = scale * log2_e;
+    const float lse_power = lse * log2_e;
 #pragma omp simd
     for (std::int64_t j = keys.begin; j < keys.valid; ++j) {
-        const float p = Precision::exp(scores[j] * factor - shift);
+        const float p = fast_exp2(scores[j] * power - lse_power);
         scores[j] = p;
         d[j] = p * (d[j] - delta) * scale;
     }
     zero_outside(scores, keys);
     zero_outside(d, keys);
-}
-LRD_HOT void differentiate_exactly(float* scores, float* d, Span keys, float scale, float lse,
-                                   float delta) {
-    differentiate<Exact>(scores, d, keys, scale, lse, delta);
-}
-LRD_HOT void differentiate_fast(float* scores, float* d, Span keys, float scale, float lse,
-                                float delta) {
-    differentiate<Rough>(scores, d, keys, scale, lse, delta);
 }
 
 template <class T>
@@ -102,18 +75,9 @@ LRD_HOT void scale_bf16(Bf16* to, const float* from, float factor, std::int64_t 
 
 }  // namespace
 
-Softmax soften_row(float* scores, Span keys, float scale) {
-    return soften_exactly(scores, keys, scale);
-}
-Softmax soften_row_roughly(float* scores, Span keys, float scale) {
-    return soften_roughly(scores, keys, scale);
-}
+Softmax soften_row(float* scores, Span keys, float scale) { return soften(scores, keys, scale); }
 void differentiate_row(float* scores, float* d, Span keys, float scale, float lse, float delta) {
-    differentiate_exactly(scores, d, keys, scale, lse, delta);
-}
-void differentiate_row_roughly(float* scores, float* d, Span keys, float scale, float lse,
-                               float delta) {
-    differentiate_fast(scores, d, keys, scale, lse, delta);
+    differentiate(scores, d, keys, scale, lse, delta);
 }
 float dot(const float* a, const float* b, std::int64_t n) { return dot_f32(a, b, n); }
 float dot(const Bf16* a, const Bf16* b, std::int64_t n) { return dot_bf16(a, b, n); }

@@ -54,13 +54,9 @@ struct Softmax {
 
 /// A row of scores becomes e^(scale·(score − max)) for the keys that it sees and 0 elsewhere.
 Softmax soften_row(float* scores, Span keys, float scale);
-/// The same to 1e-5 relative, for what is rounded to bf16.
-Softmax soften_row_roughly(float* scores, Span keys, float scale);
 
 /// On entry scores = q kᵀ and d = d_P; on return scores = P and d = d_scores = P·(d_P − delta)·scale.
 void differentiate_row(float* scores, float* d, Span keys, float scale, float lse, float delta);
-void differentiate_row_roughly(float* scores, float* d, Span keys, float scale, float lse,
-                               float delta);
 
 float dot(const float* a, const float* b, std::int64_t n);
 float dot(const Bf16* a, const Bf16* b, std::int64_t n);

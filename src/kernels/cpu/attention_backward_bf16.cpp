@@ -68,8 +68,8 @@ void differentiate(const BackwardScratch& at, const View& lse, const Head<Bf16>&
         dropout_factors(at.factors, end, job.options.dropout, head.row + t, head.h, b.key);
         multiply(d_row, d_row, at.factors, end);
     }
-    differentiate_row_roughly(row, d_row, keys_of(job.options, head, t, b.key, end),
-                              scale_of(job.s), lse.f32()[head.at_lse + t], at.delta[t]);
+    differentiate_row(row, d_row, keys_of(job.options, head, t, b.key, end), scale_of(job.s),
+                      lse.f32()[head.at_lse + t], at.delta[t]);
     if (job.drops()) {
         multiply(row, row, at.factors, end);
     }

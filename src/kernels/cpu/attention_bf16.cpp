@@ -48,7 +48,7 @@ void forward_block(const ForwardScratch& at, const KeysAndValues& packed, const 
         const std::int64_t t = first + i;
         float* row = at.scores + i * at.ld;
         const Softmax sums =
-            soften_row_roughly(row, keys_of(job.options, head, t, 0, end), scale_of(job.s));
+            soften_row(row, keys_of(job.options, head, t, 0, end), scale_of(job.s));
         inverse[static_cast<std::size_t>(i)] = sums.inverse;
         lse.f32()[head.at_lse + t] = sums.lse;
         if (job.drops()) {

@@ -13,9 +13,10 @@ namespace lrd {
 /// multiply and add pairs in one instruction.
 using Pair = std::uint32_t;
 
-constexpr std::int64_t panel = 64;     // columns of a right factor that lie together
-constexpr std::int64_t tile_rows = 4;  // rows of a product are computed by fours,
-constexpr std::int64_t lanes = 16;  // columns by sixteens: c and a left factor have room for them
+// c and a left factor have room for whole tiles of a product, which have 4 rows and 16 columns.
+constexpr std::int64_t tile_rows = 4;
+constexpr std::int64_t lanes = 16;
+constexpr std::int64_t panel = 64;  // columns of a right factor that lie together
 constexpr std::int64_t apart = 16;  // rows that pack_rows makes pairs of are so far apart
 
 constexpr std::int64_t padded(std::int64_t n, std::int64_t to) { return (n + to - 1) / to * to; }
