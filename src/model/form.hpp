@@ -43,7 +43,7 @@ private:
     std::vector<Stage> stages_;
 };
 
-/// Factors that stay as they are, once more as products take them fastest.
+/// Factors that stay as they are for a step or longer, once more as products take them fastest.
 class Packs {
 public:
     Packs(Backend& backend, Arena& arena) : backend_(&backend), arena_(&arena) {}
@@ -66,7 +66,9 @@ struct FormMemory {
     Tensors operands;                            // trained, as products take it (Backend::stored)
     Tensors teacher;                             // its operands, frozen; empty without a teacher
     Arena* arena;                                // for what the form keeps besides
-    Packs* packs;                                // of a model that stays as it is, or null
+    Packs* packs;                                // made after `materialise`
+
+    bool trains() const { return d_materialised.table != nullptr; }
 };
 
 class Form {

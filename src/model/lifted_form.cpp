@@ -30,9 +30,10 @@ void LiftedForm::bind(const FormMemory& memory) {
     u_op_ =
         stored == DType::f32 ? u_ : memory.arena->region(name + ".U operand", stored, {m, rank()});
     r_op_ = memory.operands(name + ".P_r");
+    bind_packs(memory);
     w_p_r_ = memory.arena->region(name + ".W_P_r", DType::f32, {m, rank()});
     s_ = memory.arena->region(name + ".S", DType::f32, {rank(), rank()});
-    if (memory.d_materialised.table != nullptr) {
+    if (memory.trains()) {
         d_u_ = memory.d_materialised(name + ".U");
         d_r_ = memory.d_materialised(name + ".P_r");
         d_p_l_ = memory.d_trained(name + ".P_l");
