@@ -11,7 +11,12 @@ void TwoFactorForm::bind_bias(const FormMemory& memory) {
 }
 
 void TwoFactorForm::forward(Backend& backend, const View& y, const View& x, const View& z) const {
-    backend.matmul({.c = z, .a = x, .b = r_op_});                  // z = x R      (N, r)
+    backend.matmul({.c = z, .a = x, .b = r_op_});  // z = x R (N, r)
+    forward_again(backend, y, x, z);
+}
+
+void TwoFactorForm::forward_again(Backend& backend, const View& y, const View&,
+                                  const View& z) const {
     backend.matmul({.c = y, .a = z, .b = u_op_.t(), .bias = b_});  // y = z Uᵀ + b (N, m)
 }
 
