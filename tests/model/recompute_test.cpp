@@ -21,6 +21,8 @@ struct Setting {
     bool drops = false, masked = false;
 };
 
+void PrintTo(const Setting& s, std::ostream* out) { *out << s.name; }
+
 const std::vector<LinearForm> mixed = {
     {"lifted", 1},  {"dense"}, {"factored", 2}, {"lifted", 7}, {"dense"}, {"factored", 6},
     {"lifted", 15}, {"dense"}, {"factored", 3}, {"dense"},     {"dense"}, {"lifted", 4}};
@@ -49,7 +51,7 @@ std::vector<Batch> batches_of(const Setting& s) {
     return out;
 }
 
-class Recompute : public testing::TestWithParam<std::tuple<const char*, Setting>> {};
+class Recompute : public testing::TestWithParam<std::tuple<std::string, Setting>> {};
 
 TEST_P(Recompute, GivesTheSameBits) {
     const auto& [precision, s] = GetParam();
@@ -79,11 +81,10 @@ TEST_P(Recompute, GivesTheSameBits) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Settings, Recompute,
-                         testing::Combine(testing::Values("fp32", "bf16"),
+                         testing::Combine(testing::Values(std::string("fp32"), std::string("bf16")),
                                           testing::ValuesIn(settings)),
                          [](const auto& test) {
-                             return std::string(std::get<0>(test.param)) + "_" +
-                                    std::get<1>(test.param).name;
+                             return std::get<0>(test.param) + "_" + std::get<1>(test.param).name;
                          });
 
 /// What one more layer takes: h_in, a (C each), att (H·D), log-sum-exps (H), four statistics and
