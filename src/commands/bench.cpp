@@ -145,8 +145,8 @@ struct Setup {
             s.form = o.form;
             s.rank = {rank};
             s.embedding_rank = o.form == "dense" ? 0 : rank;
-            students.push_back(
-                std::make_unique<Student>(backend, s, config, teacher->get(), shape, o.steps + 2));
+            students.push_back(std::make_unique<Student>(backend, s, config, teacher->get(), shape,
+                                                         o.steps + 2, o.recompute));
             first_values.push_back({&students.back()->weights, "random", 1});
         }
         initialise(first_values, nullptr);
@@ -254,6 +254,7 @@ int bench(const BenchOptions& o, Communicator& world) {
          {"context", o.context},
          {"teacher", o.teacher},
          {"precision", o.precision},
+         {"recompute", o.recompute},
          {"device", backend->name()},
          {"ranks", world.size()},
          {"threads", threads},

@@ -20,6 +20,7 @@ struct BenchOptions {
     std::int64_t steps = 3;  // timed, after one that warms up
     std::string device = "auto";
     std::int64_t threads = 0;
+    bool recompute = false;
     bool json = false;
 };
 

@@ -138,6 +138,7 @@ std::vector<Option> options_of(BenchOptions& o) {
         option("", "form", o.form, "of the students", {.allowed = {"lifted", "factored", "dense"}}),
         precision_option(o.precision, {"auto", "fp32", "bf16"}),
         option("", "steps", o.steps, "timed steps", positive),
+        option("", "recompute", o.recompute, "students make activations again in backward"),
         device_option(o.device),
         threads_option(o.threads),
         json_option(o.json),

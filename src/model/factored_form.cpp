@@ -22,8 +22,13 @@ void TwoFactorForm::bind_packs(const FormMemory& memory) {
 }
 
 void TwoFactorForm::forward(Backend& backend, const View& y, const View& x, const View& z) const {
-    // z = x R (N, r); y = z Uᵀ + b (N, m)
-    backend.matmul({.c = z, .a = x, .b = r_op_, .packed_b = r_packed_});
+    backend.matmul({.c = z, .a = x, .b = r_op_, .packed_b = r_packed_});  // z = x R (N, r)
+    forward_again(backend, y, x, z);
+}
+
+void TwoFactorForm::forward_again(Backend& backend, const View& y, const View&,
+                                  const View& z) const {
+    // y = z Uᵀ + b (N, m)
     backend.matmul({.c = y, .a = z, .b = u_op_.t(), .bias = b_, .packed_b = ut_packed_});
 }
 

@@ -12,6 +12,7 @@ public:
     std::int64_t rank() const override { return rank_; }
     std::int64_t kept_width() const override { return rank_; }
     void forward(Backend&, const View& y, const View& x, const View& kept) const override;
+    void forward_again(Backend&, const View& y, const View& x, const View& kept) const override;
     void backward(Backend&, const View& d_x, const View& d_y, const View& x, const View& kept,
                   const View& d_kept) const override;
     void merge(Backend&, const View& w) const override;

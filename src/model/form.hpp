@@ -92,6 +92,11 @@ public:
 
     /// y (N, m) = x (N, n) Wᵀ + b; kept (N, kept_width) out.
     virtual void forward(Backend&, const View& y, const View& x, const View& kept) const = 0;
+    /// The same y, bit for bit, from x and what forward() kept.
+    virtual void forward_again(Backend& backend, const View& y, const View& x,
+                               const View& kept) const {
+        forward(backend, y, x, kept);
+    }
     /// d_x (N, n) out; gradients of the materialised tensors +=. d_kept: scratch like kept.
     virtual void backward(Backend&, const View& d_x, const View& d_y, const View& x,
                           const View& kept, const View& d_kept) const = 0;

@@ -39,7 +39,7 @@ void LiftedForm::bind(const FormMemory& memory) {
         d_p_l_ = memory.d_trained(name + ".P_l");
         d_p_r_ = memory.d_trained(name + ".P_r");
         d_s_ = memory.arena->region(name + ".d_S", DType::f32, {rank(), rank()});
-        p_lt_d_s_ = memory.arena->region(name + ".P_lt_d_S", DType::f32, {m, rank()});
+        p_lt_d_s_ = d_u_;  // pull_back has read it by then
         p_lt_d_s_op_ = stored == DType::f32
                            ? p_lt_d_s_
                            : memory.arena->region(name + ".P_lt_d_S operand", stored, {m, rank()});
