@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # run.sh [options of against_pytorch.py]: every row of the table of bars, or those of --rows; exit code 1
 # below a bar. Builds its program first. Takes three quarters of an hour, in which nothing else may run.
-# Needs LRD_TORCH_PYTHON (cmake/torch_python.sh makes one) and, for the caches of 64 windows, 3 GB in
+# Needs LRD_TORCH_PYTHON (cmake/torch_python.sh makes one) and, for the caches of 64 windows, 4 GB in
 # TMPDIR. LRD_TRAINED_TEACHER=RUN adds what the largest logits lose of a trained teacher.
 set -euo pipefail
 cd "$(dirname "$0")/../.."

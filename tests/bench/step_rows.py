@@ -13,7 +13,9 @@ SIX = (8, 16, 32, 58, 64, 128)
 LRC = Work()
 TUNE = Work(form="dense", ranks=(0,), teacher="none")
 CACHED = replace(LRC, teacher="cached", repeat=4)  # in 8 turns 64 different windows are read
-TOPK = replace(CACHED, teacher="topk")
+# At τ = 2 much of the mass is in the tail: of a trained teacher fewer would not keep the direction of
+# the gradient (trained_teacher.py).
+TOPK = replace(CACHED, teacher="topk", topk=2048)
 EIGHT = {"micro_batch": 8, "global_batch": 8}
 # As `lrd eval` and `lrd generate` run.
 EVAL = Work(does="eval", form="factored", micro_batch=4, global_batch=4)

@@ -19,7 +19,7 @@ USAGE = 64  # exit code of step_server for what it does not know
 
 
 class NotThere(Exception):
-    """What lrd cannot do yet."""
+    """What lrd cannot do on this machine."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,8 @@ class Side:
         line = self.process.stdout.readline()
         if not line:
             code = self.process.wait()
-            if code == USAGE:
-                raise NotThere(f"{self.name} has no {self.work.precision} on this machine")
+            if code == USAGE and self.work.precision == "bf16":
+                raise NotThere(f"{self.name} has no bf16 on this machine")
             raise RuntimeError(f"{self.name} ended with {code}")
         return json.loads(line)
 

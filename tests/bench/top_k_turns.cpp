@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // What a new student of a trained teacher loses when it knows the K largest logits alone: of the KL,
 // and of the direction of its gradient.
+#include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "data/loader.hpp"
 #include "model/initialise.hpp"
@@ -63,7 +65,8 @@ public:
         const TopKBias bias =
             measure_top_k_bias(exact_, students, source_, work_.topk, shape_, work_.windows)
                 .front();
-        return Json::object({{"exact", bias.exact},
+        return Json::object({{"V", weights_->config().V},
+                             {"exact", bias.exact},
                              {"bound", bias.bound},
                              {"missing", bias.missing},
                              {"cosine_of_rows", bias.cosine},
@@ -71,12 +74,12 @@ public:
     }
 
 private:
-    /// Of its own truncated SVD, with the KD term alone.
+    /// The teacher's truncated SVD of a quarter of its width, with the KD term alone.
     Students new_student(Teacher& teacher) {
         StudentSettings s;
         s.name = "student";
-        s.rank = {work_.ranks.front()};
-        s.embedding_rank = work_.ranks.front();
+        s.embedding_rank = std::max<std::int64_t>(1, weights_->config().C / 4);
+        s.rank = {s.embedding_rank};
         s.loss.lm = s.loss.clone = 0.0;
         Students students;
         students.push_back(

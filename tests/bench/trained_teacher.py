@@ -19,13 +19,13 @@ NOT_MEASURED = ("  cosine to the exact KD gradient: not measured, since LRD_TRAI
 
 
 def work_of(run, topk):
-    """A new student of rank 48 in fp32, 16 windows of the teacher's own training."""
+    """A new student in fp32, on 16 windows of what the teacher was trained on."""
     data = tomllib.loads((run / "run.toml").read_text())["data"]
     if not pathlib.Path(data["tokens"]).is_dir():
         raise SystemExit(f"{run}/run.toml names tokens in {data['tokens']}, which is no folder "
                          "here; call from the folder in which the teacher was trained")
     return replace(step_sides.Work(does="top-k bias"), model=str(run), tokens=data["tokens"],
-                   T=data["context"], topk=topk, ranks=(48,), windows=16)
+                   T=data["context"], topk=topk, windows=16)
 
 
 def judged(programs, folder, topk, is_judged):

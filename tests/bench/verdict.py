@@ -112,7 +112,7 @@ def judge_trained(K, answer, judged):
     """What the K largest logits lose of a trained teacher."""
     cosine, red = answer["cosine"], not answer["cosine"] >= LEAST_COSINE
     word = "not judged" if not judged else "FAIL" if red else "PASS"
-    print(f"  of a trained teacher: K {K}, missing mass {answer['missing']:.4f}, "
+    print(f"  of a trained teacher: K {K} of {answer['V']}, missing mass {answer['missing']:.4f}, "
           f"KL {answer['bound']:.4f} of {answer['exact']:.4f}; to the exact KD gradient "
           f"cosine {cosine:.4f} (row by row at the logits {answer['cosine_of_rows']:.4f})  "
           f"at least {LEAST_COSINE}  {word}", flush=True)

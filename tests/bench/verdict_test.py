@@ -71,7 +71,7 @@ class Verdict(unittest.TestCase):
         self.assertFalse(self.judge(row, side([1], peak=1e9), side([1], peak=1.9e9))[0])
 
     def test_cosine(self):
-        answer = {"missing": 0.1, "bound": 1.0, "exact": 2.0, "cosine_of_rows": 1.0}
+        answer = {"V": 509, "missing": 0.1, "bound": 1.0, "exact": 2.0, "cosine_of_rows": 1.0}
         with contextlib.redirect_stdout(io.StringIO()):
             self.assertTrue(verdict.judge_trained(64, answer | {"cosine": 0.995}, True))
             self.assertFalse(verdict.judge_trained(64, answer | {"cosine": 0.985}, True))

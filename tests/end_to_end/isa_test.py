@@ -10,7 +10,7 @@ import numpy as np
 from harness import KD, LRC, Case, columns, run, same_run
 
 USAGE = 64
-STEPS = 4
+STEPS = 2
 QEMU = "qemu-x86_64"
 HASWELL = (QEMU, "-cpu", "Haswell")  # AVX2 and FMA, no AVX-512
 
