@@ -79,6 +79,7 @@ void serve(const std::string& path, const Work& work, Communicator& world) {
     if (world.rank() == 0) {
         turns->write(path);
     }
+    turns->release_masters();
     answer(world, ready(*turns, world));
     while (true) {
         std::string command;

@@ -41,6 +41,7 @@ public:
     Bound bound() override;
     /// Everything that is trained or read, and the tokens: teacher/NAME, student/K/NAME, tokens.
     void write(const std::string& path) const override;
+    void release_masters() override;
     double fill_seconds() const override { return fill_seconds_; }
 
 private:
@@ -210,6 +211,12 @@ void Steps::write(const std::string& path) const {
           static_cast<std::uint64_t>(work_.config.T + 1)},
          [this] { return std::vector<float>(tokens_.all().begin(), tokens_.all().end()); }});
     safetensors::write(path, std::move(sources), {});
+}
+
+void Steps::release_masters() {
+    if (teacher_weights_) {
+        teacher_weights_->release_masters();
+    }
 }
 
 /// As `lrd bench` counts them.

@@ -49,6 +49,8 @@ public:
     virtual Bound bound() { return {}; }
     /// What the other side needs to do the same.
     virtual void write(const std::string& /*path*/) const {}
+    /// As a run does after its start; nothing can be written from here on.
+    virtual void release_masters() {}
     virtual double fill_seconds() const { return 0.0; }  ///< of the teacher's cache, per window
 };
 
