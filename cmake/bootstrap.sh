@@ -39,6 +39,7 @@ all  | hdf5-tools                    | c h5dump                       | hdf5
 all  | libgtest-dev                  | h gtest/gtest.h                | googletest
 all  | strace                        | c strace                       | strace
 all  | git                           | c git                          | git
+all  | qemu-user                     | c qemu-x86_64                  | qemu (user mode, 7.2 or later)
 all  | python3-h5netcdf              | p h5netcdf                     | h5netcdf
 all  | python3-pandas                | p pandas                       | pandas
 all  | python3-xarray                | p xarray                       | xarray

@@ -12,6 +12,7 @@ import math
 import os
 import pathlib
 import platform
+import re
 import statistics
 import sys
 
@@ -114,6 +115,34 @@ def costs(folder):
     return markdown(rows)
 
 
+def validation(folder, run, name):
+    """The last validation loss of a student, nats per token."""
+    with h5py.File(folder / run / "metrics.h5", "r") as file:
+        return float(file[f"/students/{name}/val/loss_lm"][-1])
+
+
+def precision(folder, name="lrc-r32"):
+    """Lines on bf16 against fp32, or none where it was not run."""
+    if not (folder / "bf16-1").exists():
+        return []
+    fp32, bf16 = ([validation(folder, f"{run}-{seed}", name) for seed in SEEDS] for run in ("students", "bf16"))
+    made = re.search(r'^version = "(.*)"', (folder / "bf16-1" / "run.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    return ["## bf16 against fp32", "",
+            f"{name} again, alone and in bf16: the same seeds, teacher and settings (lrd {made[1]}). "
+            "Validation loss, nats per token.", "",
+            *markdown([("seed", "fp32", "bf16", "bf16 − fp32")] +
+                      [(str(seed), f"{a:.5f}", f"{b:.5f}", f"{b - a:+.5f}") for seed, a, b in zip(SEEDS, fp32, bf16)]),
+            "", precision_statement(fp32, bf16), ""]
+
+
+def precision_statement(fp32, bf16):
+    """Whether bf16 changes less than another seed does."""
+    precisions = max(abs(b - a) for a, b in zip(fp32, bf16))
+    seeds = min(abs(b - a) for i, a in enumerate(fp32) for b in fp32[:i])
+    verdict = "less than any two seeds do" if precisions < seeds else "no less than two seeds do"
+    return (f"The precisions differ by at most {precisions:.5f}, {verdict}: these differ by {seeds:.5f} or more.")
+
+
 def processor():
     for line in pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
         if line.startswith("model name"):
@@ -157,6 +186,7 @@ def page(folder):
         "",
         *statements(results),
         "",
+        *precision(folder),
         "## Time",
         "",
         *costs(folder),

@@ -40,6 +40,8 @@ public:
     virtual void all_reduce_max(std::span<double> values) = 0;
     virtual void broadcast(std::string& bytes, int root) = 0;  ///< resizes on the other ranks
     virtual std::string gather(const std::string& bytes, int root) = 0;  ///< concatenated on root
+    /// What the ranks of this node have, equally long, one behind the other, on each of them.
+    virtual std::string gather_node(const std::string& bytes) { return bytes; }
     virtual void barrier() = 0;
 };
 

@@ -179,6 +179,13 @@ std::string MpiCommunicator::gather(const std::string& bytes, int root) {
     return all;
 }
 
+std::string MpiCommunicator::gather_node(const std::string& bytes) {
+    const auto size = static_cast<int>(bytes.size());
+    std::string all(bytes.size() * static_cast<std::size_t>(node_size_), '\0');
+    LRD_MPI_CHECK(MPI_Allgather(bytes.data(), size, MPI_BYTE, all.data(), size, MPI_BYTE, node_));
+    return all;
+}
+
 void MpiCommunicator::barrier() {
     if (size_ > 1) {
         LRD_MPI_CHECK(MPI_Barrier(comm_));

@@ -34,6 +34,7 @@ public:
     void all_reduce_max(std::span<double> values) override;
     void broadcast(std::string& bytes, int root) override;
     std::string gather(const std::string& bytes, int root) override;
+    std::string gather_node(const std::string& bytes) override;
     void barrier() override;
 
 private:

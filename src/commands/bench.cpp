@@ -51,6 +51,7 @@ Json options_json(const BenchOptions& o, const Backend& backend, int ranks, std:
                          {"context", o.context},
                          {"teacher", o.teacher},
                          {"precision", o.precision},
+                         {"recompute", o.recompute},
                          {"device", backend.name()},
                          {"ranks", ranks},
                          {"threads", threads},

@@ -22,6 +22,7 @@ struct BenchOptions {
     std::int64_t threads = 0;
     std::string profile;  // file of a trace; "" = none
     bool sweep = false;   // tables of how the cost grows
+    bool recompute = false;
     bool json = false;
 };
 

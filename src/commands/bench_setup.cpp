@@ -80,8 +80,8 @@ BenchSetup::BenchSetup(const BenchOptions& o, Backend& backend, Communicator& wo
         s.form = o.form;
         s.rank = {rank};
         s.embedding_rank = o.form == "dense" ? 0 : rank;
-        students.push_back(
-            std::make_unique<Student>(backend, s, config, teacher->get(), shape, 2 * o.steps + 2));
+        students.push_back(std::make_unique<Student>(backend, s, config, teacher->get(), shape,
+                                                     2 * o.steps + 2, o.recompute));
         first_values.push_back({&students.back()->weights, "random", 1});
     }
     initialise(first_values, nullptr);

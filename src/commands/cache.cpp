@@ -17,7 +17,7 @@ int cache(const Config& config, Communicator& world) {
         fail(ExitCode::usage, "teacher.cache = {} cannot be filled ahead; set it to a folder",
              config.teacher.cache);
     }
-    set_threads(config.run.threads, world);
+    set_threads(config.run.threads, world, config.run.pin);
     const std::unique_ptr<Backend> backend = make_backend(config.run.device, config.run.precision);
     return static_cast<int>(fill_cache(config, *backend, world));
 }

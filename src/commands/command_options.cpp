@@ -144,6 +144,7 @@ std::vector<Option> options_of(BenchOptions& o) {
         option("", "sweep", o.sweep,
                "tables of how a step grows: with T up to --context, with r from half to four times "
                "--rank, with 1, 2 and 4 students"),
+        option("", "recompute", o.recompute, "students make activations again in backward"),
         device_option(o.device),
         threads_option(o.threads),
         json_option(o.json),

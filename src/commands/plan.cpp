@@ -84,7 +84,7 @@ int plan(const PlanOptions& o, const Config& config, Communicator& world) {
     if (o.rate > 0.0 && o.measure) {
         fail(ExitCode::usage, "--rate and --measure exclude each other");
     }
-    const std::int64_t threads = set_threads(config.run.threads, world);
+    const std::int64_t threads = set_threads(config.run.threads, world, config.run.pin);
     const std::int64_t ranks = o.ranks > 0 ? o.ranks : world.size();
     const std::int64_t ranks_of_node = (ranks + o.nodes - 1) / o.nodes;
     SilentWorld planned(static_cast<int>(ranks), static_cast<int>(ranks_of_node));

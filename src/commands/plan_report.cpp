@@ -243,10 +243,12 @@ void print_plan(const Plan& p) {
              "at least " + duration(device.at("run_s_at_peak_fp32")));
         line("… and in bf16", "at least " + duration(device.at("run_s_at_peak_bf16")));
         print_fit(device, fmt::format("the memory of an {}", p.accelerator->name),
-                  "lower train.micro_batch or train fewer students");
+                  "set train.recompute, lower train.micro_batch or train fewer students");
     }
-    print_fit(json.at("memory"), "the memory of this node",
-              "lower train.micro_batch, train fewer students or start fewer ranks per node");
+    print_fit(
+        json.at("memory"), "the memory of this node",
+        "set train.recompute, lower train.micro_batch, train fewer students or start fewer ranks "
+        "per node");
     print_fit(json.at("disk"), "the disk", "lower train.keep, or choose another --out");
 }
 

@@ -59,7 +59,7 @@ void write_failure(const Config& config, const Run* run, ExitCode code, const st
 }  // namespace
 
 int train(const Config& config, Communicator& world) {
-    const std::int64_t threads = set_threads(config.run.threads, world);
+    const std::int64_t threads = set_threads(config.run.threads, world, config.run.pin);
     log::info("lrd {}: {} rank(s) × {} thread(s)", code_version(), world.size(), threads);
     std::unique_ptr<RunDirectory> directory;
     if (world.rank() == 0) {

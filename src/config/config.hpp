@@ -16,6 +16,7 @@ struct RunSettings {
     std::string device = "auto";     // auto | cpu
     std::string precision = "auto";  // auto | fp32
     std::int64_t threads = 0;        // per rank; 0 = cores / ranks of this node, 1 if reproducible
+    std::string pin = "auto";        // auto | none: keep the threads of a rank on its cores
     std::string max_time;            // "" = none; "90", "1:30:00", "2h", …
     bool reproducible = false;       // same bits on 1, 2, 4, … ranks
     std::string profile;             // "" = none; the file of a trace
@@ -56,6 +57,7 @@ struct TrainSettings {
     std::int64_t keep = 3;
     bool keep_best = true;
     bool shuffle = true;
+    bool recompute = false;     // of activations, in the backward pass
     std::int64_t patience = 0;  // evaluations without a better one before the run ends; 0 = none
 };
 

@@ -66,6 +66,8 @@ std::vector<Option> run_options(Config& c) {
         open(option("run", "threads", c.run.threads,
                     "per rank; 0 = cores of the node / its ranks, 1 if reproducible",
                     {.min = 0, .max = 1024})),
+        open(option("run", "pin", c.run.pin, "auto: a rank's threads stay on its own cores",
+                    {.allowed = {"auto", "none"}})),
         open(option("run", "max_time", c.run.max_time,
                     "stop with a checkpoint before: 90, 15m, 2h, 1:30:00")),
         option("run", "reproducible", c.run.reproducible,
@@ -121,6 +123,8 @@ std::vector<Option> run_options(Config& c) {
         open(option("train", "keep_best", c.train.keep_best,
                     "keep each student's best by validation loss")),
         option("train", "shuffle", c.train.shuffle, "another order of windows in every epoch"),
+        open(option("train", "recompute", c.train.recompute,
+                    "make activations again in the backward pass: less memory, more work")),
         open(option("train", "patience", c.train.patience,
                     "end after so many evaluations without a better one; 0 = never", not_negative)),
     };

@@ -146,7 +146,7 @@ public:
     // ---- pointwise and per column
     void add(const View& y, const View& x);             // y += x, any equal shape, dense
     void column_sums(const View& sums, const View& x);  // (M) += over rows of (N, M)
-    void gelu(const View& y, const View& x);            // tanh form of GPT-2
+    void gelu(const View& y, const View& x);            // tanh form of GPT-2; y may be x
     void gelu_backward(const View& d_x, const View& d_y, const View& x);  // d_x may be d_y
     /// y = x·(0 or 1/(1 − rate)), (N, C); y may be x. Its own backward: d_x from d_y.
     void dropout(const View& y, const View& x, const Dropout& dropout);

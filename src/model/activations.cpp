@@ -21,58 +21,74 @@ std::int64_t widest_kept(const Weights& weights) {
 }  // namespace
 
 Activations::Activations(const Weights& weights, const std::string& name, BatchShape shape,
-                         bool taps)
-    : capacity(shape), keep_taps(taps || weights.trains()), arena(weights.backend(), name) {
+                         Keep what)
+    : capacity(shape),
+      keep{what.taps || weights.trains(), what.recompute && weights.trains()},
+      arena(weights.backend(), name) {
     const Gpt2Config& c = weights.config();
     const DType stored = weights.backend().stored();
     embedded = region("embedded", c.C);
     kept_embed = region("kept embed", weights.embedding().kept_width(), stored);
-    if (!weights.trains()) {
-        kept_scratch_ = region("kept", widest_kept(weights), stored);
-    }
+    make_shared(weights);
     for (std::int64_t l = 0; l < c.L; ++l) {
-        const bool share = !weights.trains() && l > 0;
-        blocks.push_back(make_block(weights, l, share ? &blocks.front() : nullptr));
+        blocks.push_back(make_block(weights, l));
     }
     h_out = region("h_out", c.C);
     hidden = region("hidden", c.C, stored);
     mean_f = region("ln_f mean", 1).reshape({rows()});
     rstd_f = region("ln_f rstd", 1).reshape({rows()});
     kept_head = region("kept head", weights.embedding().kept_width(), stored);
-    if (!weights.trains()) {
-        return;
+    if (weights.trains()) {
+        make_backward(weights);
     }
-    d_h = region("d_h", c.C);
-    d_a = region("d_a", c.C);
-    d_hidden = region("d_hidden", c.C, stored);
-    d_c = region("d_c", c.C, stored);
-    if (stored != DType::f32) {
-        d_operand = region("d_operand", c.C, stored);
-    }
-    d_wide = region("d_wide", std::max(3 * c.attention_width(), c.F), stored);
-    d_wide_2 = region("d_wide_2", std::max(c.attention_width(), c.F), stored);
-    d_kept = region("d_kept", widest_kept(weights), stored);
 }
 
 View Activations::region(const std::string& name, std::int64_t width, DType dtype) {
     return width == 0 ? View{} : arena.region(name, dtype, {rows(), width});
 }
 
-BlockActivations Activations::make_block(const Weights& weights, std::int64_t layer,
-                                         const BlockActivations* shared) {
+// Within a block, ln_1 is dead when ln_2 is written, and qkv when fc is. Without a backward pass
+// gelu may replace fc, and nothing outlives its block but taps.
+void Activations::make_shared(const Weights& weights) {
     const Gpt2Config& c = weights.config();
     const DType stored = weights.backend().stored();
-    BlockActivations b = shared != nullptr ? *shared : BlockActivations{};
-    if (shared == nullptr || keep_taps) {
-        if (layer > 0 || !keep_taps) {  // the first block reads `embedded`
-            b.h_in = region(fmt::format("h.{} in", layer), c.C);
-        }
-        b.a = region(fmt::format("h.{} a", layer), c.C);
+    const std::int64_t width = c.attention_width();
+    shared_.mlp = region("mlp", c.C);
+    if (weights.trains() && !keep.recompute) {
+        return;
     }
+    shared_.h_mid = region("h_mid", c.C);
+    shared_.ln_1 = shared_.ln_2 = region("ln", c.C, stored);
+    const View wide = region("qkv or fc", std::max(3 * width, c.F), stored);
+    shared_.qkv = wide.at(0, {rows(), 3 * width});
+    shared_.fc = wide.at(0, {rows(), c.F});
+    shared_.gelu = keep.recompute ? region("gelu", c.F, stored) : shared_.fc;
+    if (weights.trains()) {
+        return;
+    }
+    kept_scratch_ = region("kept", widest_kept(weights), stored);
+    shared_.att = region("att", width, stored);
+    shared_.lse = region("lse", c.H).reshape({capacity.B, c.H, capacity.T});
+    shared_.mean_1 = shared_.mean_2 = region("mean", 1).reshape({rows()});
+    shared_.rstd_1 = shared_.rstd_2 = region("rstd", 1).reshape({rows()});
+    if (!keep.taps) {
+        shared_.h_in = region("h_in", c.C);
+        shared_.a = region("a", c.C);
+    }
+}
+
+BlockActivations Activations::make_block(const Weights& weights, std::int64_t layer) {
+    const Gpt2Config& c = weights.config();
+    const DType stored = weights.backend().stored();
+    BlockActivations b = shared_;
+    const auto own = [&](const char* what, std::int64_t width, DType dtype = DType::f32) {
+        return region(fmt::format("h.{} {}", layer, what), width, dtype);
+    };
+    const auto column = [&](const char* what) { return own(what, 1).reshape({rows()}); };
     // Ranks may differ from linear to linear, so what is shared is a scratch for the widest.
     const auto kept = [&](Linear linear) {
         const std::int64_t width = weights.form(layer, linear).kept_width();
-        return weights.trains() ? region(fmt::format("h.{} kept", layer), width, stored)
+        return weights.trains() ? own("kept", width, stored)
                : width == 0     ? View{}
                                 : kept_scratch_.at(0, {rows(), width});
     };
@@ -80,27 +96,45 @@ BlockActivations Activations::make_block(const Weights& weights, std::int64_t la
     b.kept_proj = kept(Linear::attn_c_proj);
     b.kept_fc = kept(Linear::c_fc);
     b.kept_mlp = kept(Linear::mlp_c_proj);
-    if (shared != nullptr) {
+    if (keep.taps) {
+        b.h_in = layer > 0 ? own("in", c.C) : embedded;
+        b.a = own("a", c.C);
+    }
+    if (!weights.trains()) {
         return b;
     }
-    const auto named = [&](const char* what, std::int64_t width, DType dtype = DType::f32) {
-        return region(fmt::format("h.{} {}", layer, what), width, dtype);
-    };
-    const auto column = [&](const char* what) { return named(what, 1).reshape({rows()}); };
-    b.ln_1 = named("ln_1", c.C, stored);
+    b.att = own("att", c.attention_width(), stored);
+    b.lse = own("lse", c.H).reshape({capacity.B, c.H, capacity.T});
     b.mean_1 = column("mean_1");
     b.rstd_1 = column("rstd_1");
-    b.qkv = named("qkv", 3 * c.attention_width(), stored);
-    b.att = named("att", c.attention_width(), stored);
-    b.lse = named("lse", c.H).reshape({capacity.B, c.H, capacity.T});
-    b.h_mid = named("h_mid", c.C);
-    b.ln_2 = named("ln_2", c.C, stored);
     b.mean_2 = column("mean_2");
     b.rstd_2 = column("rstd_2");
-    b.fc = named("fc", c.F, stored);
-    b.gelu = named("gelu", c.F, stored);
-    b.mlp = named("mlp", c.C);
+    if (!keep.recompute) {
+        b.ln_1 = own("ln_1", c.C, stored);
+        b.qkv = own("qkv", 3 * c.attention_width(), stored);
+        b.h_mid = own("h_mid", c.C);
+        b.ln_2 = own("ln_2", c.C, stored);
+        b.fc = own("fc", c.F, stored);
+        b.gelu = own("gelu", c.F, stored);
+    }
     return b;
+}
+
+// ln_f reads mlp last, and its backward d_hidden: from then on their places are free. d_c is read
+// before the next operand is written.
+void Activations::make_backward(const Weights& weights) {
+    const Gpt2Config& c = weights.config();
+    const DType stored = weights.backend().stored();
+    d_h = region("d_h", c.C);
+    d_a = shared_.mlp;
+    d_hidden = region("d_hidden, d_c", c.C, stored);
+    d_c = d_hidden;
+    if (stored != DType::f32) {
+        d_operand = d_c;
+    }
+    d_wide = region("d_wide", std::max(3 * c.attention_width(), c.F), stored);
+    d_att = region("d_att", c.attention_width(), stored);
+    d_kept = region("d_kept", widest_kept(weights), stored);
 }
 
 }  // namespace lrd

@@ -11,11 +11,11 @@ std::vector<Parameter> DenseForm::trained() const {
 void DenseForm::bind(const FormMemory& memory) {
     w_ = memory.trained(shape().name + ".weight");
     operand_ = memory.operands(shape().name + ".weight");
-    if (memory.packs != nullptr) {
+    if (!memory.trains()) {  // else it changes with every step, and so would its copy
         packed_ = memory.packs->add(shape().name + ".weight", operand_);
     }
     b_ = memory.trained(shape().name + ".bias");
-    if (memory.d_materialised.table != nullptr) {
+    if (memory.trains()) {
         d_w_ = memory.d_materialised(shape().name + ".weight");
         d_b_ = memory.d_materialised(shape().name + ".bias");
     }

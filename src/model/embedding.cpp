@@ -36,7 +36,7 @@ std::vector<Parameter> Embedding::trained() const {
 
 Embedding::Table Embedding::bound(const FormMemory& memory, const std::string& name) const {
     const auto gradient = [&](const std::string& tensor) {
-        return memory.d_materialised.table != nullptr ? memory.d_materialised(tensor) : View{};
+        return memory.trains() ? memory.d_materialised(tensor) : View{};
     };
     Table t;
     if (rank_ == 0) {
@@ -57,7 +57,7 @@ Embedding::Table Embedding::bound(const FormMemory& memory, const std::string& n
 void Embedding::bind(const FormMemory& memory) {
     input_ = bound(memory, tables().front());
     head_ = bound(memory, tables().back());
-    if (rank_ == 0 && memory.packs != nullptr) {
+    if (rank_ == 0 && !memory.trains()) {
         head_.packed = memory.packs->add(tables().back(), head_.e_op.t());
     }
 }

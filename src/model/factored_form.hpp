@@ -12,6 +12,7 @@ public:
     std::int64_t rank() const override { return rank_; }
     std::int64_t kept_width() const override { return rank_; }
     void forward(Backend&, const View& y, const View& x, const View& kept) const override;
+    void forward_again(Backend&, const View& y, const View& x, const View& kept) const override;
     void backward(Backend&, const View& d_x, const View& d_y, const View& x, const View& kept,
                   const View& d_kept) const override;
     void merge(Backend&, const View& w) const override;
@@ -20,11 +21,14 @@ public:
 protected:
     /// Takes the bias and its gradient from `memory`.
     void bind_bias(const FormMemory& memory);
+    /// Room for u_op_ and r_op_ as products take them fastest.
+    void bind_packs(const FormMemory& memory);
 
-    View u_, d_u_;      // (m, r)
-    View r_, d_r_;      // (n, r)
-    View b_, d_b_;      // (m)
-    View u_op_, r_op_;  // u_ and r_ as products take them
+    View u_, d_u_;                                      // (m, r)
+    View r_, d_r_;                                      // (n, r)
+    View b_, d_b_;                                      // (m)
+    View u_op_, r_op_;                                  // u_ and r_ as products take them
+    View u_packed_, r_packed_, ut_packed_, rt_packed_;  // these and their transposes, fastest
 
 private:
     std::int64_t rank_;

@@ -43,7 +43,7 @@ private:
     std::vector<Stage> stages_;
 };
 
-/// Factors that stay as they are, once more as products take them fastest.
+/// Factors that stay as they are for a step or longer, once more as products take them fastest.
 class Packs {
 public:
     Packs(Backend& backend, Arena& arena) : backend_(&backend), arena_(&arena) {}
@@ -66,7 +66,9 @@ struct FormMemory {
     Tensors operands;                            // trained, as products take it (Backend::stored)
     Tensors teacher;                             // its operands, frozen; empty without a teacher
     Arena* arena;                                // for what the form keeps besides
-    Packs* packs;                                // of a model that stays as it is, or null
+    Packs* packs;                                // made after `materialise`
+
+    bool trains() const { return d_materialised.table != nullptr; }
 };
 
 class Form {
@@ -90,6 +92,11 @@ public:
 
     /// y (N, m) = x (N, n) Wᵀ + b; kept (N, kept_width) out.
     virtual void forward(Backend&, const View& y, const View& x, const View& kept) const = 0;
+    /// The same y, bit for bit, from x and what forward() kept.
+    virtual void forward_again(Backend& backend, const View& y, const View& x,
+                               const View& kept) const {
+        forward(backend, y, x, kept);
+    }
     /// d_x (N, n) out; gradients of the materialised tensors +=. d_kept: scratch like kept.
     virtual void backward(Backend&, const View& d_x, const View& d_y, const View& x,
                           const View& kept, const View& d_kept) const = 0;

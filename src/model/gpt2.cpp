@@ -5,10 +5,10 @@
 
 namespace lrd {
 
-Gpt2::Gpt2(Weights& weights, const std::string& name, BatchShape capacity, bool keep_taps)
+Gpt2::Gpt2(Weights& weights, const std::string& name, BatchShape capacity, Keep keep)
     : weights_(weights),
       backend_(weights.backend()),
-      memory_(weights, name + " activations", capacity, keep_taps),
+      memory_(weights, name + " activations", capacity, keep),
       batch_(capacity) {}
 
 // x = E[ids] + positions; then per block (pre-LayerNorm GPT-2):
@@ -45,37 +45,47 @@ void Gpt2::forward(const View& ids, BatchShape batch, const ForwardOptions& opti
 void Gpt2::block_forward(std::int64_t l, const View& x, const View& residual) {
     const BlockActivations& b = memory_.blocks[static_cast<std::size_t>(l)];
     const View h_in = residual ? rows(b.h_in) : x;
-    const Norm& ln_1 = weights_.ln_1(l);
-    const Norm& ln_2 = weights_.ln_2(l);
-    backend_.layernorm({.y = rows(b.ln_1),
-                        .h = h_in,
-                        .mean = rows(b.mean_1),
-                        .rstd = rows(b.rstd_1),
-                        .x = x,
-                        .residual = residual,
-                        .gamma = ln_1.gamma,
-                        .beta = ln_1.beta,
-                        .epsilon = config().epsilon});
+    norm_1(l, x, residual);
     weights_.form(l, Linear::c_attn)
         .forward(backend_, rows(b.qkv), rows(b.ln_1), rows(b.kept_attn));
     attend(l, b);
     weights_.form(l, Linear::attn_c_proj)
         .forward(backend_, rows(b.a), rows(b.att), rows(b.kept_proj));
     drop(rows(b.a), l, DropoutPlace::attention);
+    norm_2(l, h_in);
+    weights_.form(l, Linear::c_fc).forward(backend_, rows(b.fc), rows(b.ln_2), rows(b.kept_fc));
+    backend_.gelu(rows(b.gelu), rows(b.fc));
+    weights_.form(l, Linear::mlp_c_proj)
+        .forward(backend_, rows(b.mlp), rows(b.gelu), rows(b.kept_mlp));
+    drop(rows(b.mlp), l, DropoutPlace::mlp);
+}
+
+/// h_in = x + residual; ln_1 of it.
+void Gpt2::norm_1(std::int64_t l, const View& x, const View& residual) {
+    const BlockActivations& b = memory_.blocks[static_cast<std::size_t>(l)];
+    backend_.layernorm({.y = rows(b.ln_1),
+                        .h = residual ? rows(b.h_in) : x,
+                        .mean = rows(b.mean_1),
+                        .rstd = rows(b.rstd_1),
+                        .x = x,
+                        .residual = residual,
+                        .gamma = weights_.ln_1(l).gamma,
+                        .beta = weights_.ln_1(l).beta,
+                        .epsilon = config().epsilon});
+}
+
+/// h_mid = h_in + a; ln_2 of it.
+void Gpt2::norm_2(std::int64_t l, const View& h_in) {
+    const BlockActivations& b = memory_.blocks[static_cast<std::size_t>(l)];
     backend_.layernorm({.y = rows(b.ln_2),
                         .h = rows(b.h_mid),
                         .mean = rows(b.mean_2),
                         .rstd = rows(b.rstd_2),
                         .x = h_in,
                         .residual = rows(b.a),
-                        .gamma = ln_2.gamma,
-                        .beta = ln_2.beta,
+                        .gamma = weights_.ln_2(l).gamma,
+                        .beta = weights_.ln_2(l).beta,
                         .epsilon = config().epsilon});
-    weights_.form(l, Linear::c_fc).forward(backend_, rows(b.fc), rows(b.ln_2), rows(b.kept_fc));
-    backend_.gelu(rows(b.gelu), rows(b.fc));
-    weights_.form(l, Linear::mlp_c_proj)
-        .forward(backend_, rows(b.mlp), rows(b.gelu), rows(b.kept_mlp));
-    drop(rows(b.mlp), l, DropoutPlace::mlp);
 }
 
 void Gpt2::add_positions(const View& x) {
@@ -119,6 +129,30 @@ void Gpt2::backward(const View& ids, TapGradient* taps,
     weights_.embedding().backward(backend_, d_h, operand(d_h), ids, rows(e), d_kept_like(rows(e)));
 }
 
+/// What the MLP's backward reads, with recompute: the calls of block_forward, but for the products
+/// whose results were kept.
+void Gpt2::mlp_again(std::int64_t l) {
+    if (!memory_.keep.recompute) {
+        return;
+    }
+    const BlockActivations& b = memory_.blocks[static_cast<std::size_t>(l)];
+    norm_2(l, rows(b.h_in));
+    weights_.form(l, Linear::c_fc)
+        .forward_again(backend_, rows(b.fc), rows(b.ln_2), rows(b.kept_fc));
+    backend_.gelu(rows(b.gelu), rows(b.fc));
+}
+
+/// … and what that of the attention reads besides its output.
+void Gpt2::qkv_again(std::int64_t l) {
+    if (!memory_.keep.recompute) {
+        return;
+    }
+    const BlockActivations& b = memory_.blocks[static_cast<std::size_t>(l)];
+    norm_1(l, rows(b.h_in), {});
+    weights_.form(l, Linear::c_attn)
+        .forward_again(backend_, rows(b.qkv), rows(b.ln_1), rows(b.kept_attn));
+}
+
 /// d_h (N, C): the gradient of the block's output on entry, of its input on return.
 void Gpt2::block_backward(std::int64_t l, TapGradient* taps) {
     const BlockActivations& b = memory_.blocks[static_cast<std::size_t>(l)];
@@ -136,6 +170,7 @@ void Gpt2::block_backward(std::int64_t l, TapGradient* taps) {
     if (taps != nullptr && taps->wants(l, Tap::hidden)) {
         taps->add(l, Tap::hidden, d_h, tap(l, Tap::hidden));
     }
+    mlp_again(l);
     const View d_gelu = wide(memory_.d_wide, config().F);
     linear_backward(Linear::mlp_c_proj, d_gelu, operand(dropped(d_h, l, DropoutPlace::mlp)), b.gelu,
                     b.kept_mlp);
@@ -155,7 +190,8 @@ void Gpt2::block_backward(std::int64_t l, TapGradient* taps) {
         backend_.copy(d_a, d_h);
         taps->add(l, Tap::attention, d_a, rows(b.a));
     }
-    const View d_att = wide(memory_.d_wide_2, width);
+    qkv_again(l);
+    const View d_att = rows(memory_.d_att);
     const View d_qkv = wide(memory_.d_wide, 3 * width);
     linear_backward(Linear::attn_c_proj, d_att, operand(dropped(d_a, l, DropoutPlace::attention)),
                     b.att, b.kept_proj);
@@ -166,14 +202,14 @@ void Gpt2::block_backward(std::int64_t l, TapGradient* taps) {
                                  .d_gamma = weights_.ln_1(l).d_gamma,
                                  .d_beta = weights_.ln_1(l).d_beta,
                                  .d_y = d_c,
-                                 .h = l == 0 ? rows(memory_.embedded) : rows(b.h_in),
+                                 .h = rows(b.h_in),
                                  .mean = rows(b.mean_1),
                                  .rstd = rows(b.rstd_1),
                                  .gamma = weights_.ln_1(l).gamma});
 }
 
 View Gpt2::tap(std::int64_t layer, Tap tap) const {
-    LRD_CHECK(memory_.keep_taps, "taps are not kept");
+    LRD_CHECK(memory_.keep.taps, "taps are not kept");
     const auto i = static_cast<std::size_t>(layer);
     if (tap == Tap::attention) {
         return rows(memory_.blocks[i].a);

@@ -39,9 +39,11 @@ struct ForwardOptions {
 
 class Gpt2 {
 public:
-    /// `capacity` bounds the batches. `keep_taps`: tap() is valid after forward (always so in
-    /// training). The weights must outlive this.
-    Gpt2(Weights& weights, const std::string& name, BatchShape capacity, bool keep_taps);
+    /// `capacity` bounds the batches. With keep.taps tap() is valid after forward. The weights must
+    /// outlive this.
+    Gpt2(Weights& weights, const std::string& name, BatchShape capacity, Keep keep);
+    Gpt2(Weights& weights, const std::string& name, BatchShape capacity, bool keep_taps)
+        : Gpt2(weights, name, capacity, Keep{.taps = keep_taps}) {}
 
     Weights& weights() const { return weights_; }
     const Gpt2Config& config() const { return weights_.config(); }
@@ -69,7 +71,11 @@ private:
     void block_forward(std::int64_t layer, const View& x, const View& residual);
     void add_positions(const View& x);
     void attend(std::int64_t layer, const BlockActivations& block);
+    void norm_1(std::int64_t layer, const View& x, const View& residual);
+    void norm_2(std::int64_t layer, const View& h_in);
     void block_backward(std::int64_t layer, TapGradient* taps);
+    void mlp_again(std::int64_t layer);
+    void qkv_again(std::int64_t layer);
     View rows(const View& x) const { return x ? x.slice(0, batch_.rows()) : x; }
     bool drops() const { return options_.dropout.rate > 0.0F; }
     void drop(const View& x, std::int64_t layer, DropoutPlace place);       // in place

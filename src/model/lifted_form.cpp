@@ -30,15 +30,16 @@ void LiftedForm::bind(const FormMemory& memory) {
     u_op_ =
         stored == DType::f32 ? u_ : memory.arena->region(name + ".U operand", stored, {m, rank()});
     r_op_ = memory.operands(name + ".P_r");
+    bind_packs(memory);
     w_p_r_ = memory.arena->region(name + ".W_P_r", DType::f32, {m, rank()});
     s_ = memory.arena->region(name + ".S", DType::f32, {rank(), rank()});
-    if (memory.d_materialised.table != nullptr) {
+    if (memory.trains()) {
         d_u_ = memory.d_materialised(name + ".U");
         d_r_ = memory.d_materialised(name + ".P_r");
         d_p_l_ = memory.d_trained(name + ".P_l");
         d_p_r_ = memory.d_trained(name + ".P_r");
         d_s_ = memory.arena->region(name + ".d_S", DType::f32, {rank(), rank()});
-        p_lt_d_s_ = memory.arena->region(name + ".P_lt_d_S", DType::f32, {m, rank()});
+        p_lt_d_s_ = d_u_;  // pull_back has read it by then
         p_lt_d_s_op_ = stored == DType::f32
                            ? p_lt_d_s_
                            : memory.arena->region(name + ".P_lt_d_S operand", stored, {m, rank()});

@@ -103,7 +103,7 @@ void Weights::bind(const Weights* teacher) {
                             operands_,
                             teacher != nullptr ? teacher->operands() : Tensors{},
                             &arena_,
-                            trains() ? nullptr : &packs_};
+                            &packs_};
     embedding_.bind(memory);
     for (const auto& form : forms_) {
         form->bind(memory);

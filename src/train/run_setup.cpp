@@ -141,9 +141,9 @@ void Run::make_students() {
                  "loss.clone = {}); dropout is for models that train on tokens alone: set it to 0",
                  m.dropout, settings.name, settings.loss.kd, settings.loss.clone);
         }
-        students_.push_back(
-            std::make_unique<Student>(backend_, settings, teacher_ ? teacher_->config() : scratch,
-                                      teacher_.get(), capacity, config_.train.steps));
+        students_.push_back(std::make_unique<Student>(
+            backend_, settings, teacher_ ? teacher_->config() : scratch, teacher_.get(), capacity,
+            config_.train.steps, config_.train.recompute));
         students_.back()->dropout.rate = static_cast<float>(m.dropout);
     }
     // Fine-tuning starts from a teacher's weights but does not listen to it.

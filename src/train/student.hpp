@@ -14,7 +14,7 @@ namespace lrd {
 struct Student {
     /// `teacher` null: trains from scratch. Sizes are `config`'s, never the teacher's.
     Student(Backend& backend, const StudentSettings& settings, const Gpt2Config& config,
-            Teacher* teacher, BatchShape capacity, std::int64_t steps);
+            Teacher* teacher, BatchShape capacity, std::int64_t steps, bool recompute = false);
     Student(const Student&) = delete;
     Student& operator=(const Student&) = delete;
 

@@ -112,7 +112,7 @@ TEST_P(AttentionTest, ShortSequences) {
 }
 
 TEST_P(AttentionTest, LongSequences) {
-    for (const std::size_t D : {1U, 3U, 16U, 32U, 64U}) {
+    for (const std::size_t D : {1U, 3U, 16U, 32U, 64U, 81U}) {
         check(random(129, 3 * D), {1, 129, 1, D});
     }
     check(random(2 * 129, 3 * 3 * 32), {2, 129, 3, 32});

@@ -64,5 +64,34 @@ TEST_F(ThreadCount, AttentionWithDropout) {
     });
 }
 
+// Threads decide into how many parts a head is cut.
+TEST_F(ThreadCount, AttentionInBf16) {
+    if (!CpuBackend::has_bf16()) {
+        GTEST_SKIP() << "this processor has no products of bf16";
+    }
+    const auto narrow = [&](std::initializer_list<std::int64_t> shape, std::string name) {
+        const View x = arena_.region(name + " in bf16", DType::bf16, shape);
+        backend_.cast(x, random(shape, name));
+        return x;
+    };
+    const AttentionShape shape{1, 257, 3, 16};
+    const View qkv = narrow({257, 144}, "qkv"), d_y = narrow({257, 48}, "d_y");
+    const View y = narrow({257, 48}, "y"), lse = random({1, 3, 257}, "lse");
+    const View d_qkv = narrow({257, 144}, "d_qkv");
+    const View wide_y = random({257, 48}, "wide y"), wide_d = random({257, 144}, "wide d_qkv");
+    same_bits([&] {
+        backend_.attention(y, lse, qkv, shape);
+        backend_.attention_backward(d_qkv, d_y, y, lse, qkv, shape);
+        backend_.cast(wide_y, y);
+        backend_.cast(wide_d, d_qkv);
+        std::vector<float> all = values(wide_y);
+        for (const View& more : {wide_d, lse}) {
+            const std::vector<float> part = values(more);
+            all.insert(all.end(), part.begin(), part.end());
+        }
+        return all;
+    });
+}
+
 }  // namespace
 }  // namespace lrd::test

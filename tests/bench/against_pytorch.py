@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: MIT
 """against_pytorch.py PROGRAMS [--rows a,b] [--rounds N] [--mode M] [--small] [--alone] [--list]
 
-lrd's optimiser step against the same step in PyTorch, or against another of its own: rows of
-step_rows.py. Before a row is timed both sides load the same weights and tokens and must agree in
-the KD, LM and clone terms and the gradient's norm of their first step and, where they then do the
-same, in the terms of their second. They then take turns, in the order ab ba ab …, while the other is stopped.
-Printed are medians, the ratio of the paired times with its 95 % interval, and peak memory.
-PyTorch's side is the faster of eager and compile unless --mode says otherwise.
+lrd against the same work in PyTorch, or against other work of its own: rows of step_rows.py,
+without --rows those of the table of bars. Before a step is timed both sides load the same weights
+and tokens and must agree in the KD, LM and clone terms and the gradient's norm of their first step
+and, where they then do the same, in the terms of their second. They then take turns, in the order
+ab ba ab …, while the other is stopped. Printed are medians, the ratio of the paired times with its
+95 % interval, what share of the measured rate of products or memory that is, and peak memory.
+PyTorch's side is the faster of eager and compile, chosen once for all rows in which it does the
+same, unless --mode says otherwise.
 
-A row is red (exit code 1) only where the whole interval lies below its bar. --small: a tiny model,
-for a test of the comparison itself, whose times nobody judges. --alone: also times each side with
-nobody to take turns with, which shows what the turns themselves cost.
+A row is red (exit code 1) only where the whole interval lies below its bar, or where two sides of
+our own are slow: below half of the rate. --small: a tiny model, for a test of the comparison
+itself, whose times nobody judges. --alone: also times each side with nobody to take turns with,
+which shows what the turns themselves cost.
 """
 
 import argparse
@@ -18,14 +21,14 @@ import contextlib
 import pathlib
 import shutil
 import signal
-import statistics
 import sys
 import tempfile
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-import paired
 import step_sides
-from step_rows import ELSEWHERE, SMALL, all_rows
+import trained_teacher
+from step_rows import SMALL, all_rows
+from verdict import Times, judge
 
 TOLERANCE = {"fp32": 1e-3, "bf16": 2e-2}
 TERMS = ("kd", "lm", "clone", "grad_norm")
@@ -53,28 +56,16 @@ def numbers(values):
     return "/".join("none" if v is None else f"{v:.4g}" for v in values)
 
 
-@dataclass
-class Times:
-    side: step_sides.Side
-    seconds: list = field(default_factory=list)
-    peak: float = 0.0
-    alone: float | None = None  # its median without turns
-
-    def take(self):
-        answer = self.side.ask("step")
-        self.seconds.append(answer["seconds"])
-        self.peak = max(self.peak, answer["peak_rss"])
-        return answer
-
-
 def interleave(sides, rounds):
     """The order turns round from round to round, so that neither always follows the other."""
     for i in range(rounds):
         for one in (sides if i % 2 == 0 else reversed(sides)):
-            one.take()
+            one.take(one.side.work.repeat)
 
 
 class Comparison:
+    faster = {}  # PyTorch's mode, by what it steps: of all rows of this call
+
     def __init__(self, row, args, folder):
         self.row, self.args, self.folder = row, args, folder
         self.rounds = args.rounds or (3 if args.small else row.rounds)
@@ -87,25 +78,34 @@ class Comparison:
             step_sides.lrd(self.args.programs, work, self.folder, tag))
 
     def pytorch(self, first, second):
-        """The faster mode, once each has been found equal to our first two steps."""
+        """In the faster mode, once it has been found equal to our first two steps."""
+        # Several students are as many times the work of one; none changes which mode is faster.
+        work = replace(self.row.theirs, ranks=(), separate=False, repeat=1)
+        modes = [self.args.mode or self.faster.get(work)]
+        if modes == [None]:
+            modes = ["eager", "compile"]
         best = None
-        modes = [self.args.mode] if self.args.mode else ["eager", "compile"]
         for mode in modes:
-            side = Times(self.stack.enter_context(step_sides.pytorch(
-                self.folder / "lrd.safetensors", self.row.theirs, mode,
-                keep_memory=self.row.measure != "memory")))
-            self.check_state(first, side.side, mode)
-            side.take()
-            self.check_updated(second, side.take(), mode)
+            side = self.start_pytorch(mode, first, second)
             if len(modes) > 1:
                 for _ in range(2):
-                    side.take()
-                print(f"  PyTorch {mode}: {min(side.seconds[1:]):.3f} s", flush=True)
+                    side.take(side.side.work.repeat)
+                print(f"  PyTorch {mode}: {min(side.seconds[1:]):.4f} s", flush=True)
             if best is None or min(side.seconds[1:]) < min(best.seconds[1:]):
                 best, side = side, best
             if side is not None:
                 side.side.close()
+        self.faster[work] = best.side.mode
         return best
+
+    def start_pytorch(self, mode, first, second):
+        side = Times(self.stack.enter_context(step_sides.pytorch(
+            self.folder / "lrd.safetensors", self.row.theirs, mode,
+            keep_memory=self.row.measure != "memory")))
+        self.check_state(first, side.side, mode)
+        side.take()
+        self.check_updated(second, side.take(), mode)
+        return side
 
     def check_state(self, first, there, mode):
         """Our first step against the state that PyTorch starts from; it sees its teacher as we do."""
@@ -130,7 +130,7 @@ class Comparison:
             print(f"  {name}: after an update equal to {worst:.1e}", flush=True)
 
     def run(self):
-        """Ours, theirs, and whoever else is timed."""
+        """Ours, theirs, and whoever else is timed, warm."""
         row = self.row
         ours = Times(self.lrd(row.ours, "lrd"))
         first, second = ours.take(), ours.take()
@@ -158,68 +158,9 @@ class Comparison:
     def alone(self, sides):
         for one in sides:
             for _ in range(self.rounds):
-                one.take()
-            one.alone = statistics.median(one.seconds)
+                one.take(one.side.work.repeat)
+            one.alone = one.median()
             one.seconds.clear()
-
-
-def describe(one):
-    side, median = one.side, statistics.median(one.seconds)
-    work = side.work
-    tokens = work.global_batch * work.T * len(work.ranks)  # each student's
-    line = (f"  {side.name:<16} {median:9.4f} s  {tokens / median:8.0f} tokens/s  "
-            f"peak {one.peak / 2**30:5.2f} GiB")
-    if "gflop_per_step" in side.ready:
-        rate = side.ready["gflop_per_step"] / median
-        line += f"  {rate:6.1f} GFLOP/s, {rate / side.ready['product_gflop_per_s']:.2f} of products"
-    if one.alone is not None:
-        line += f"  alone {one.alone:.4f} s"
-    print(line)
-
-
-def filling(row, side):
-    """Seconds per step that filling the cache adds, spread over its epochs."""
-    if not row.epochs:
-        return 0.0
-    per_window = side.ready["fill_seconds_per_window"]
-    added = per_window * row.ours.global_batch / row.epochs
-    print(f"  filling the cache: {per_window:.3f} s per window, over {row.epochs} epochs "
-          f"{added:.4f} s per step")
-    return added
-
-
-def verdict(row, value, low, high, judged):
-    print(f"  ratio {value:.3f} [{low:.3f}, {high:.3f}]", end="")
-    if row.bar is None:
-        print("  no bar")
-        return True
-    red = high < row.bar
-    word = "FAIL" if red else "PASS" if value >= row.bar else "PASS (the interval reaches it)"
-    print(f"  bar {row.bar}  {word if judged else 'not judged'}", flush=True)
-    return not (red and judged)
-
-
-def judge(row, sides, judged):
-    ours, theirs = sides[:2]
-    for one in sides:
-        describe(one)
-    if row.measure == "memory":
-        value = theirs.peak / ours.peak
-        return verdict(row, value, value, value, judged)
-    added = filling(row, ours.side)
-    good = verdict(row, *paired.ratio([s + added for s in ours.seconds], theirs.seconds), judged)
-    for other in sides[2:]:
-        value, low, high = paired.ratio(other.seconds, theirs.seconds)
-        print(f"  with the teacher online: {value:.3f} [{low:.3f}, {high:.3f}]")
-    if not row.pytorch and not row.ours.processes > 1:
-        # A ratio of two slow steps would say nothing: floors of one half.
-        for one in (ours, theirs):
-            rate = one.side.ready["gflop_per_step"] / statistics.median(one.seconds)
-            share = rate / one.side.ready["product_gflop_per_s"]
-            if share < 0.5 and judged:
-                print(f"  {one.side.name}: {share:.2f} of the product rate, below 0.5  FAIL")
-                good = False
-    return good
 
 
 def run_row(row, args, folder):
@@ -230,9 +171,13 @@ def run_row(row, args, folder):
     comparison = Comparison(row, args, folder)
     try:
         with comparison.stack:
-            return judge(row, comparison.run(), judged=not args.small)
+            good = judge(row, comparison.run(), judged=not args.small)
+        if row.trained:
+            good = trained_teacher.judged(args.programs, folder, row.ours.topk,
+                                          not args.small) and good
+        return good
     except step_sides.NotThere as what:
-        print(f"  not there yet: {what}", flush=True)
+        print(f"  not measured: {what}", flush=True)
         return True
     except Differ as what:
         print(f"  FAIL: the sides differ, nothing is timed: {what}", flush=True)
@@ -244,15 +189,15 @@ def parse(rows):
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("programs", type=lambda p: pathlib.Path(p).resolve(),
                         help="folder of step_server")
-    parser.add_argument("--rows", help="names, separated by commas; default: all")
+    parser.add_argument("--rows", help="names, separated by commas; default: the table of bars")
     parser.add_argument("--rounds", type=int, default=0, help="default: by row")
     parser.add_argument("--mode", choices=["eager", "compile", "max-autotune"])
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--alone", action="store_true")
     parser.add_argument("--list", action="store_true", help="names of all rows")
     args = parser.parse_args()
-    args.all = not (args.rows or args.small)
-    args.rows = args.rows.split(",") if args.rows else list(SMALL if args.small else rows)
+    table = [row.name for row in rows.values() if row.table]
+    args.rows = args.rows.split(",") if args.rows else list(SMALL if args.small else table)
     unknown = set(args.rows) - set(rows)
     if unknown:
         parser.error(f"no row {', '.join(sorted(unknown))}; there are {', '.join(rows)}")
@@ -264,14 +209,13 @@ def main():
     rows = all_rows()
     args = parse(rows)
     if args.list:
-        print("\n".join(f"{row.name:<24} {row.what}" for row in rows.values()))
+        for row in rows.values():
+            print(f"{row.name:<24} {'in the table' if row.table else '':<14} {row.what}")
         return 0
     good = []
     with tempfile.TemporaryDirectory(prefix="lrd-steps-") as folder:
         for name in args.rows:
             good.append(run_row(rows[name], args, pathlib.Path(folder)))
-    for what in ELSEWHERE if args.all else ():
-        print(f"{what}: not there yet")
     return 0 if all(good) else 1
 
 

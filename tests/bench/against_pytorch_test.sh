@@ -8,11 +8,15 @@ if [ -z "${LRD_TORCH_PYTHON:-}" ]; then
     echo "skipped: LRD_TORCH_PYTHON is not set"
     exit 77
 fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 export PYTHONDONTWRITEBYTECODE=1 OMPI_MCA_rmaps_base_oversubscribe=1
-"$LRD_TORCH_PYTHON" "$here/against_pytorch.py" "$1" --small --mode eager
-wrong=$(mktemp -d)
-trap 'rm -rf "$wrong"' EXIT
-mkdir "$wrong/bench"
+"$LRD_TORCH_PYTHON" "$here/against_pytorch.py" "$1" --small --mode eager | tee "$work/out"
+if [ -n "${LRD_TRAINED_TEACHER:-}" ]; then
+    grep -q "of a trained teacher: K 16 of [0-9]*, missing mass 0\.[0-9]*, .*cosine 0\.[0-9]" "$work/out"
+fi
+wrong=$work/wrong
+mkdir -p "$wrong/bench"
 cp "$here"/*.py "$wrong/bench"
 cp -r "$here/../reference" "$wrong/reference"
 sed -i 's/tau\*\*2 \* F\.kl_div/tau * F.kl_div/' "$wrong/reference/lrc_torch.py"

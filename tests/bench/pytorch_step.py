@@ -12,7 +12,7 @@ JSON is the description of step_server with "mode" besides. Reads commands, answ
     check KIND   terms and gradient norms of the next batch without an update, against what lrd's
                  students see of their teacher: online, cached (hidden state and taps rounded to
                  bf16), topk (the K largest logits and one bucket for the rest)
-    step         an update of all students, always with the teacher online -> as step_server
+    turn N       N updates of all students, always with the teacher online -> as step_server
 """
 
 import ctypes
@@ -162,8 +162,14 @@ class Steps:
                 out[key].append(None if value is None else value.item())
         out["seconds"] = time.perf_counter() - start
         self.taken += update
-        out["peak_rss"] = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return out
+
+    def turn(self, count):
+        """Seconds of one step, results of the last."""
+        outs = [self.run("online", update=True) for _ in range(count)]
+        peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return outs[-1] | {"seconds": sum(out["seconds"] for out in outs) / count,
+                           "peak_rss": peak}
 
 
 def answer(value):
@@ -178,8 +184,8 @@ def main():
     steps = Steps(path, what)
     answer({"pids": [os.getpid()]})
     for line in sys.stdin:
-        command, _, kind = line.strip().partition(" ")
-        answer(steps.run(kind or "online", update=command == "step"))
+        command, what = line.split()
+        answer(steps.turn(int(what)) if command == "turn" else steps.run(what, update=False))
 
 
 if __name__ == "__main__":

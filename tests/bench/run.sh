@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# run.sh [options of against_pytorch.py]: the comparison, every row; exit code 1 below a bar. Builds its
-# program first. Times the machine: nothing else may run beside it. Needs LRD_TORCH_PYTHON
-# (cmake/torch_python.sh makes one) and, for the caches of 64 windows, 3 GB in TMPDIR.
+# run.sh [options of against_pytorch.py]: every row of the table of bars, or those of --rows; exit code 1
+# below a bar. Builds its program first. Takes three quarters of an hour, in which nothing else may run.
+# Needs LRD_TORCH_PYTHON (cmake/torch_python.sh makes one) and, for the caches of 64 windows, 4 GB in
+# TMPDIR. LRD_TRAINED_TEACHER=RUN adds what the largest logits lose of a trained teacher.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 if [ -z "${LRD_TORCH_PYTHON:-}" ]; then

@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: MIT
-// step_server OUT.safetensors '{"L": 12, …}': one side of against_pytorch.py. Builds teacher and
-// students of the description (step_setup.hpp), writes their weights and the tokens for the other
-// side, and then steps when it is told to. Commands on the standard input of rank 0:
-//     step    one optimiser step of all students -> {"seconds", "kd", "lm", "clone", "grad_norm",
-//             "peak_rss"}, a value per student in the lists
+// step_server OUT.safetensors '{"L": 12, …}': one side of against_pytorch.py. Builds the models of
+// the description (work.hpp), writes weights and tokens for the other side, and works when it is
+// told to. Commands on the standard input of rank 0:
+//     turn N    N times -> {"seconds", of one; "peak_rss"; and of the last, if it was a step, "kd",
+//               "lm", "clone", "grad_norm", a value per student in the lists}
 // Ends with its input, or with the process that started it: stopped it could do nothing else.
 #include <fmt/core.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <cinttypes>
+#include <cstdio>
 #include <iostream>
 
 #include "commands/threads.hpp"
 #include "core/check.hpp"
 #include "core/log.hpp"
-#include "step_setup.hpp"
 #include "train/process.hpp"
+#include "work.hpp"
 
 namespace lrd {
 namespace {
@@ -29,43 +31,38 @@ std::vector<double> of_ranks(Communicator& world, double mine) {
     return all;
 }
 
-Json ready(const StepSetup& setup, Communicator& world, Backend& backend) {
+Json ready(Turns& turns, Communicator& world) {
     Json pids = Json::array();
     for (const double pid : of_ranks(world, getpid())) {
         pids.push(static_cast<std::int64_t>(pid));
     }
-    // As large as the model's own: what rates are fractions of.
-    const double rate = product_rate(backend, 2048, 3072, 768, 6) / 1e9;
-    double all_ranks[] = {rate};
+    const Bound bound = turns.bound();
+    double all_ranks[] = {bound.per_second};
     world.all_reduce_sum(all_ranks);
     return Json::object({{"pids", pids},
-                         {"tokens_per_step", setup.tokens_per_step()},
-                         {"gflop_per_step", setup.flops(world.size()) / 1e9},
-                         {"product_gflop_per_s", all_ranks[0]},
-                         {"fill_seconds_per_window", setup.fill_seconds()}});
+                         {"per_turn", bound.per_turn},
+                         {"per_second", all_ranks[0]},
+                         {"unit", bound.unit},
+                         {"of", bound.of},
+                         {"fill_seconds_per_window", turns.fill_seconds()}});
 }
 
-Json stepped(StepSetup& setup, Communicator& world) {
+/// `count` turns; seconds of one, results of the last.
+Json taken(Turns& turns, std::int64_t count, Communicator& world, Backend& backend) {
     world.barrier();
     const double start = log::now();
-    const std::vector<StudentReport> reports = setup.step();
-    double seconds[] = {log::now() - start};
+    Json results;
+    for (std::int64_t i = 0; i < count; ++i) {
+        results = turns.run();
+    }
+    backend.synchronize();
+    double seconds[] = {(log::now() - start) / static_cast<double>(count)};
     world.all_reduce_max(seconds);
     double peak[] = {static_cast<double>(peak_memory())};
     world.all_reduce_sum(peak);
-    Json kd = Json::array(), lm = Json::array(), clone = Json::array(), norm = Json::array();
-    for (const StudentReport& report : reports) {
-        kd.push(report.terms.kd);
-        lm.push(report.terms.lm);
-        clone.push(report.terms.clone);
-        norm.push(report.grad_norm);
-    }
-    return Json::object({{"seconds", seconds[0]},
-                         {"kd", kd},
-                         {"lm", lm},
-                         {"clone", clone},
-                         {"grad_norm", norm},
-                         {"peak_rss", peak[0]}});
+    results["seconds"] = seconds[0];
+    results["peak_rss"] = peak[0];
+    return results;
 }
 
 void answer(Communicator& world, const Json& json) {
@@ -75,15 +72,15 @@ void answer(Communicator& world, const Json& json) {
     }
 }
 
-void serve(const std::string& path, const StepOptions& options, Communicator& world) {
-    set_threads(options.threads, world);
-    const std::unique_ptr<Backend> backend = make_backend("cpu", options.precision);
-    StepSetup setup(options, *backend, world);
+void serve(const std::string& path, const Work& work, Communicator& world) {
+    set_threads(work.threads, world);
+    const std::unique_ptr<Backend> backend = make_backend("cpu", work.precision);
+    const std::unique_ptr<Turns> turns = make_turns(work, *backend, world);
     if (world.rank() == 0) {
-        setup.write(path);
+        turns->write(path);
     }
-    setup.release_masters();
-    answer(world, ready(setup, world, *backend));
+    turns->release_masters();
+    answer(world, ready(*turns, world));
     while (true) {
         std::string command;
         if (world.rank() == 0) {
@@ -93,8 +90,10 @@ void serve(const std::string& path, const StepOptions& options, Communicator& wo
         if (command.empty()) {
             return;
         }
-        LRD_CHECK(command == "step", "command {}", command);
-        answer(world, stepped(setup, world));
+        std::int64_t count = 0;
+        LRD_CHECK(std::sscanf(command.c_str(), "turn %" SCNd64, &count) == 1 && count > 0,
+                  "command {}", command);
+        answer(world, taken(*turns, count, world, *backend));
     }
 }
 
@@ -108,10 +107,10 @@ int main(int argc, char** argv) {
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     try {
-        const lrd::StepOptions options(lrd::Json::parse(argv[2], "the description"));
+        const lrd::Work work(lrd::Json::parse(argv[2], "the description"));
         lrd::MpiSession session(argc, argv);
         lrd::log::set_rank(session.world().rank());
-        lrd::serve(argv[1], options, session.world());
+        lrd::serve(argv[1], work, session.world());
     } catch (const lrd::Error& error) {
         fmt::print(stderr, "step_server: {}\n", error.what());
         lrd::MpiSession::abort(error.code());

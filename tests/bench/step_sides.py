@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The two processes that against_pytorch.py lets step in turns.
+"""The two processes that against_pytorch.py lets work in turns.
 
 Whoever waits is stopped (SIGSTOP): neither OpenMP's threads nor ranks in a collective can spin
 meanwhile, whatever their settings are.
@@ -19,13 +19,14 @@ USAGE = 64  # exit code of step_server for what it does not know
 
 
 class NotThere(Exception):
-    """What lrd cannot do yet."""
+    """What lrd cannot do on this machine."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """A step, as step_server and pytorch_step.py read it."""
+    """What is done, as step_server and pytorch_step.py read it."""
 
+    does: str = "step"  # | eval | generate | top-k bias
     L: int = 12
     C: int = 768
     H: int = 12
@@ -44,12 +45,23 @@ class Work:
     precision: str = "fp32"
     threads: int = 2
     processes: int = 1  # MPI ranks of lrd
+    prompt: int = 32  # of generate: tokens given, and made
+    new_tokens: int = 64
+    model: str = ""  # of top-k bias: a trained teacher, and what it has read
+    tokens: str = ""
+    repeat: int = 1  # times in a turn
 
     def small(self):
         """Everything that a row is about, in a model of seconds."""
         ranks = tuple(min(8 + k, r) for k, r in enumerate(self.ranks))
-        return replace(self, L=2, C=64, H=2, D=32, F=256, T=48, V=509, windows=8, topk=16,
-                       ranks=ranks)
+        return replace(self, L=2, C=64, H=2, D=32, F=256, T=48, V=509, topk=16, ranks=ranks,
+                       windows=16, new_tokens=8)
+
+    def done_tokens(self):
+        """In one time; each student's."""
+        if self.does == "generate":
+            return self.new_tokens
+        return self.global_batch * self.T * len(self.ranks)
 
 
 def die_with_parent():
@@ -57,9 +69,9 @@ def die_with_parent():
 
 
 class Side:
-    def __init__(self, name, command, work, settings=()):
-        """`settings` of the environment, which may itself say otherwise."""
-        self.name, self.work, self.pids = name, work, []
+    def __init__(self, name, command, work, settings=(), mode=None):
+        """`settings` of the environment, which may itself say otherwise; `mode` of PyTorch."""
+        self.name, self.work, self.mode, self.pids = name, work, mode, []
         environment = WAITING | dict(settings) | os.environ
         environment["OMP_NUM_THREADS"] = str(work.threads)
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -80,8 +92,8 @@ class Side:
         line = self.process.stdout.readline()
         if not line:
             code = self.process.wait()
-            if code == USAGE:
-                raise NotThere(f"{self.name}: {self.work.precision}")
+            if code == USAGE and self.work.precision == "bf16":
+                raise NotThere(f"{self.name} has no bf16 on this machine")
             raise RuntimeError(f"{self.name} ended with {code}")
         return json.loads(line)
 
@@ -133,4 +145,4 @@ def lrd(programs, work, folder, tag="lrd"):
 def pytorch(weights, work, mode, keep_memory=True):
     command = [sys.executable, str(HERE / "pytorch_step.py"), str(weights),
                json.dumps(asdict(work) | {"mode": mode})]
-    return Side(f"PyTorch {mode}", command, work, KEEP_MEMORY if keep_memory else ())
+    return Side(f"PyTorch {mode}", command, work, KEEP_MEMORY if keep_memory else (), mode)

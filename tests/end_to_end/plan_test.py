@@ -8,7 +8,7 @@ import tempfile
 import unittest
 
 import h5py
-from harness import DENSE, ENVIRONMENT, KD, LRC, Case, columns, command, fingerprint, run, toml
+from harness import DENSE, ENVIRONMENT, KD, LRC, Case, columns, command, fingerprint, manifest, run, toml
 
 GPT2_SMALL = {"layers": 12, "width": 768, "heads": 12, "head_width": 64, "ffn": 3072, "context": 1024,
               "vocabulary": 50257, "embedding_rank": 0, "forms": ["dense"] * 48, "ranks": [0] * 48}
@@ -124,6 +124,23 @@ class Plan(Case):
         config = self.folder / "students.toml"
         config.write_text(toml(self.world.tokens, students, teacher, **size).replace("context = 32", "context = 256"))
         self.within_the_plan(config, self.folder / "students")
+
+    def test_recomputing_saves_memory(self):
+        """By hand, and a run has the same bits."""
+        config = self.gpt2_small(global_batch=128, micro_batch=2)
+        sizes = [self.plan(config, f"--train.recompute={value}")["memory"]["regions"]["lrc activations"]
+                 for value in ("false", "true")]
+        c, ffn = 768, 3072
+        of_layer = 6 * c + 2 * ffn  # h_mid, two norms, q, k, v; before and after GELU
+        shared = 2 * c + 2 * ffn  # h_mid, a norm; q, k, v in the place of what GELU takes
+        self.assertEqual(sizes[0] - sizes[1], 4 * 2 * 1024 * (12 * of_layer - shared))
+        config = self.config([LRC, KD], steps=2, checkpoint_every=2)
+        tensors = []
+        for value in ("false", "true"):
+            out = self.folder / f"recompute-{value}"
+            self.expect(run("train", config, "--out", out, f"--train.recompute={value}"), 0)
+            tensors.append(manifest(out, 2)["tensors"])
+        self.assertEqual(*tensors)
 
     def test_time(self):
         config = self.config([LRC], global_batch=16, micro_batch=4, steps=20)

@@ -57,6 +57,12 @@ class ResultsTest(unittest.TestCase):
         # gains 0.1, -0.1, 0.1 against lm-r8
         self.assertIn("cannot be told apart", results.compare("lrc-r8", "lm-r8", MADE))
 
+    def test_bf16_is_judged_by_what_seeds_change(self):
+        self.assertIn("differ by at most 0.00010, less than any two seeds do: these differ by 0.00300",
+                      results.precision_statement([4.5, 4.503, 4.51], [4.5001, 4.503, 4.51]))
+        self.assertIn("no less than two seeds do",
+                      results.precision_statement([4.5, 4.503, 4.51], [4.5, 4.507, 4.51]))
+
     def test_a_record_has_no_place_and_no_host(self):
         text = 'tokens = "/home/ada/lrd/work/tokens"\nhost = "node7"\nranks = 2\n'
         root = pathlib.Path("/home/ada/lrd")

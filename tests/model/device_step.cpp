@@ -15,8 +15,10 @@ namespace {
 std::int64_t signed_size(std::size_t x) { return static_cast<std::int64_t>(x); }
 
 /// Kept taps: as the teacher of a clone term, and always in training.
-std::unique_ptr<Gpt2> make_gpt2(Weights& weights, const char* name, BatchShape capacity) {
-    return std::make_unique<Gpt2>(weights, name, capacity, true);
+std::unique_ptr<Gpt2> make_gpt2(Weights& weights, const char* name, BatchShape capacity,
+                                bool recompute = false) {
+    return std::make_unique<Gpt2>(weights, name, capacity,
+                                  Keep{.taps = true, .recompute = recompute});
 }
 
 }  // namespace
@@ -102,7 +104,7 @@ Model download(Backend& backend, const Tensors& tensors) {
 DeviceStep::DeviceStep(Backend& backend, const reference::Sizes& sizes,
                        const reference::Losses& losses, const OptimSettings& optim,
                        const Model& teacher, const Model& student, BatchShape capacity,
-                       std::int64_t head_rows)
+                       std::int64_t head_rows, bool recompute)
     : backend_(backend),
       sizes_(sizes),
       arena_(backend, "test"),
@@ -118,7 +120,7 @@ DeviceStep::DeviceStep(Backend& backend, const reference::Sizes& sizes,
     student_weights_ = std::make_unique<Weights>(
         backend, "student", architecture_of(sizes, student), Use::training, teacher_weights_.get());
     upload(*student_weights_, student);
-    student_ = make_gpt2(*student_weights_, "student", capacity);
+    student_ = make_gpt2(*student_weights_, "student", capacity, recompute);
     loss_ = std::make_unique<DistillLoss>(*student_, online_.get(), "student", to_settings(losses),
                                           capacity.rows());
     optimiser_ = std::make_unique<Optimiser>(*student_weights_, "student", optim, 1000);

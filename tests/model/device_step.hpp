@@ -27,10 +27,12 @@ reference::Matrix download(Backend& backend, const View& x);
 
 class DeviceStep {
 public:
-    /// An empty teacher is none. Losses go over blocks of at most `head_rows` rows.
+    /// An empty teacher is none. Losses go over blocks of at most `head_rows` rows. The student may
+    /// recompute its activations.
     DeviceStep(Backend& backend, const reference::Sizes& sizes, const reference::Losses& losses,
                const OptimSettings& optim, const reference::Model& teacher,
-               const reference::Model& student, BatchShape capacity, std::int64_t head_rows);
+               const reference::Model& student, BatchShape capacity, std::int64_t head_rows,
+               bool recompute = false);
 
     /// Everything of a step but the update. Equally shaped micro-batches of one global batch.
     reference::DistillStep run(const std::vector<reference::Batch>& micro_batches,

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -56,6 +57,14 @@ TEST(Communicator, SumsTensorsOfSeveralMessagesInTheBackground) {
     for (std::int64_t i = 0; i < y.size(); ++i) {
         EXPECT_EQ(y.f32()[i], total);
     }
+}
+
+TEST(Communicator, EveryRankOfANodeHearsAllOfIt) {
+    std::string all;
+    for (int rank = 0; rank < world().node_size(); ++rank) {
+        all += fmt::format("rank {:03}", rank);
+    }
+    EXPECT_EQ(world().gather_node(fmt::format("rank {:03}", world().node_rank())), all);
 }
 
 TEST(Communicator, CanReduceAgainAfterWaiting) {

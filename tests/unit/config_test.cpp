@@ -227,11 +227,11 @@ TEST_F(ConfigTest, EveryChangeThatARunMustNotMakeIsNamed) {
         }
         option.set(old, "test");
     }
-    EXPECT_EQ(open, (std::vector<std::string>{"run.out", "run.resume", "run.device", "run.threads",
-                                              "run.max_time", "run.profile", "run.profile_steps",
-                                              "train.micro_batch", "train.log_every",
-                                              "train.eval_every", "train.checkpoint_every",
-                                              "train.keep", "train.keep_best", "train.patience"}));
+    EXPECT_EQ(open, (std::vector<std::string>{
+                        "run.out", "run.resume", "run.device", "run.threads", "run.pin",
+                        "run.max_time", "run.profile", "run.profile_steps", "train.micro_batch",
+                        "train.log_every", "train.eval_every", "train.checkpoint_every",
+                        "train.keep", "train.keep_best", "train.recompute", "train.patience"}));
     now.students[1].optim.lr = 0.5;
     EXPECT_EQ(differences(before, now), std::vector<std::string>{"student.b.optim.lr: 0.02 → 0.5"});
     now.students.pop_back();

@@ -28,8 +28,16 @@ LRD_INLINE Bf16 rounded(float x) {
     return {static_cast<std::uint16_t>((bits & 0x7FFFFFFFU) > 0x7F800000U ? nan : nearest)};
 }
 
+/// The same of what was computed from bf16: such a NaN has a lower half of 0 and stays one unasked.
+LRD_INLINE Bf16 rounded_result(float x) {
+    const auto bits = std::bit_cast<std::uint32_t>(x);
+    return {static_cast<std::uint16_t>((bits + 0x7FFFU + ((bits >> 16U) & 1U)) >> 16U)};
+}
+
 LRD_INLINE void set(float& to, float x) { to = x; }
 LRD_INLINE void set(Bf16& to, float x) { to = rounded(x); }
+LRD_INLINE void set_result(float& to, float x) { to = x; }
+LRD_INLINE void set_result(Bf16& to, float x) { to = rounded_result(x); }
 
 /// Rounds n values, vectorised.
 void narrow(Bf16* to, const float* from, std::int64_t n);

@@ -30,7 +30,7 @@ LRD_INLINE Words philox_inline(Words w, std::uint32_t key_0, std::uint32_t key_1
 
 /// What is the same for a whole row.
 struct Row {
-    std::uint32_t head, low, high, key_0, key_1, threshold;
+    std::uint32_t quad, head, low, high, key_0, key_1, threshold;
     float scale;
 };
 
@@ -38,8 +38,8 @@ LRD_HOT void fill_factors(float* factors, std::int64_t quads, const Row& row) {
     const Row r = row;
 #pragma omp simd
     for (std::int64_t i = 0; i < quads; ++i) {
-        const Words w =
-            philox_inline({static_cast<std::uint32_t>(i), r.head, r.low, r.high}, r.key_0, r.key_1);
+        const Words w = philox_inline(
+            {r.quad + static_cast<std::uint32_t>(i), r.head, r.low, r.high}, r.key_0, r.key_1);
         factors[4 * i] = w.a >= r.threshold ? r.scale : 0.0F;
         factors[4 * i + 1] = w.b >= r.threshold ? r.scale : 0.0F;
         factors[4 * i + 2] = w.c >= r.threshold ? r.scale : 0.0F;
@@ -57,14 +57,15 @@ LRD_HOT void multiply_range(float* y, const float* x, const float* factors, std:
 }  // namespace
 
 void dropout_factors(float* factors, std::int64_t n, const Dropout& dropout, std::int64_t row,
-                     std::int64_t head) {
+                     std::int64_t head, std::int64_t first) {
     const auto global = static_cast<std::uint64_t>(dropout.first_row + row);
     const double threshold = std::ceil(static_cast<double>(dropout.rate) * 0x1p32);
-    fill_factors(factors, (n + 3) / 4,
-                 {static_cast<std::uint32_t>(head), static_cast<std::uint32_t>(global),
-                  static_cast<std::uint32_t>(global >> 32), static_cast<std::uint32_t>(dropout.key),
-                  static_cast<std::uint32_t>(dropout.key >> 32),
-                  static_cast<std::uint32_t>(threshold), 1.0F / (1.0F - dropout.rate)});
+    fill_factors(
+        factors, (n + 3) / 4,
+        {static_cast<std::uint32_t>(first / 4), static_cast<std::uint32_t>(head),
+         static_cast<std::uint32_t>(global), static_cast<std::uint32_t>(global >> 32),
+         static_cast<std::uint32_t>(dropout.key), static_cast<std::uint32_t>(dropout.key >> 32),
+         static_cast<std::uint32_t>(threshold), 1.0F / (1.0F - dropout.rate)});
 }
 
 void multiply(float* y, const float* x, const float* factors, std::int64_t n) {

@@ -21,7 +21,8 @@ constexpr std::int64_t chunk = 2048;  // logits summed in fp32 before fp64 takes
 enum class Tau { one, two, other };
 
 struct Centre {
-    float max_s, max_t, inverse_tau;
+    float max_s, max_t;
+    float power;  // e^(z/τ) = 2^(z·power)
 };
 
 /// Σ over a row, all relative to its maximum.
@@ -39,7 +40,7 @@ LRD_INLINE float untempered(float tempered, float centred) {
     } else if constexpr (tau == Tau::two) {
         return tempered * tempered;
     } else {
-        return fast_exp(centred);
+        return fast_exp2(centred * log2_e);
     }
 }
 
@@ -54,8 +55,8 @@ LRD_INLINE void add_chunk(Sums& sums, const float* z_s, const float* z_t, Centre
     for (std::int64_t i = 0; i < n; ++i) {
         const float student = z_s[i] - c.max_s;
         const float teacher = z_t[i] - c.max_t;
-        const float e_s = fast_exp(student * c.inverse_tau);
-        const float e_t = fast_exp(teacher * c.inverse_tau);
+        const float e_s = fast_exp2(student * c.power);
+        const float e_t = fast_exp2(teacher * c.power);
         s += untempered<tau>(e_s, student);
         s_tau += e_s;
         t_tau += e_t;
@@ -83,7 +84,7 @@ LRD_HOT void add_chunk_lm(Sums& sums, const float* z_s, Centre c, std::int64_t n
     float s = 0.0F;
 #pragma omp simd reduction(+ : s)
     for (std::int64_t i = 0; i < n; ++i) {
-        s += fast_exp(z_s[i] - c.max_s);
+        s += fast_exp2((z_s[i] - c.max_s) * log2_e);
     }
     sums.s += static_cast<double>(s);
 }
@@ -98,8 +99,8 @@ LRD_INLINE void write_gradient(float* z_s, const float* z_t, Centre c, Weights w
 #pragma omp simd
     for (std::int64_t i = 0; i < n; ++i) {
         const float student = z_s[i] - c.max_s;
-        const float e_s = fast_exp(student * c.inverse_tau);
-        const float e_t = fast_exp((z_t[i] - c.max_t) * c.inverse_tau);
+        const float e_s = fast_exp2(student * c.power);
+        const float e_t = fast_exp2((z_t[i] - c.max_t) * c.power);
         z_s[i] = w.s_tau * e_s - w.t_tau * e_t + w.s * untempered<tau>(e_s, student);
     }
 }
@@ -118,7 +119,7 @@ LRD_HOT void write_gradient_tau(float* z_s, const float* z_t, Centre c, Weights 
 LRD_HOT void write_gradient_lm(float* z_s, Centre c, Weights w, std::int64_t n) {
 #pragma omp simd
     for (std::int64_t i = 0; i < n; ++i) {
-        z_s[i] = w.s * fast_exp(z_s[i] - c.max_s);
+        z_s[i] = w.s * fast_exp2((z_s[i] - c.max_s) * log2_e);
     }
 }
 
@@ -185,7 +186,7 @@ void process_row(const HeadLoss& a, std::int64_t row) {
         }
         return;
     }
-    const Centre c{largest_of(z_s, n), z_t == nullptr ? 0.0F : largest_of(z_t, n), 1.0F / a.tau};
+    const Centre c{largest_of(z_s, n), z_t == nullptr ? 0.0F : largest_of(z_t, n), log2_e / a.tau};
     const Sums sums = sum_row(a, z_s, z_t, c);
     lm = static_cast<float>(static_cast<double>(c.max_s) - static_cast<double>(z_s[label]) +
                             std::log(sums.s));

@@ -20,10 +20,11 @@ constexpr double least_rest = 1e-30;  // of the student: keeps log(m/R) finite
 
 LRD_HOT void write_gradient(float* z, float max, float scale, float w, float w_tau,
                             std::int64_t n) {
+    const float power = scale * log2_e;
 #pragma omp simd
     for (std::int64_t i = 0; i < n; ++i) {
         const float centred = z[i] - max;
-        z[i] = w * fast_exp(centred) + w_tau * fast_exp(centred * scale);
+        z[i] = w * fast_exp2(centred * log2_e) + w_tau * fast_exp2(centred * power);
     }
 }
 

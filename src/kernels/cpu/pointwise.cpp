@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <cmath>
+
 #include "kernels/cpu/bf16.hpp"
 #include "kernels/cpu/cpu_backend.hpp"
 #include "kernels/cpu/parallel.hpp"
@@ -16,14 +18,18 @@ LRD_HOT void add_range(float* y, const float* x, std::int64_t n) {
 }
 
 // ---- GELU in GPT-2's form: y = x/2·(1 + tanh u) = x·σ(2u), u = √(2/π)·(x + 0.044715 x³).
+// With e = e^(−2|u|), which needs no bound: σ(2u) = 1/(1 + e) for x > 0, else e/(1 + e).
 
 constexpr float two_root = 1.5957691216F;  // 2·√(2/π)
 constexpr float cubic = 0.044715F;
 
-/// e^(−2u), bounded so that 1/(1 + e) stays a normal number.
-LRD_INLINE float gelu_exponential(float x) {
-    const float minus_2u = -two_root * (x + cubic * x * x * x);
-    return fast_exp(60.0F < minus_2u ? 60.0F : minus_2u);
+LRD_INLINE float gelu_exponential(float x, float) {
+    return fast_exp(-std::fabs(two_root * (x + cubic * x * x * x)));
+}
+/// For a result in bf16.
+LRD_INLINE float gelu_exponential(float x, Bf16) {
+    constexpr float power = two_root * log2_e;
+    return fast_exp2(-std::fabs(x) * (power + power * cubic * (x * x)));
 }
 
 template <class T>
@@ -31,22 +37,24 @@ LRD_INLINE void gelu_of(T* y, const T* x, std::int64_t n) {
 #pragma omp simd
     for (std::int64_t i = 0; i < n; ++i) {
         const float v = value_of(x[i]);
-        set(y[i], v / (1.0F + gelu_exponential(v)));
+        const float e = gelu_exponential(v, T{});
+        set_result(y[i], v * (v > 0.0F ? 1.0F : e) / (1.0F + e));
     }
 }
 LRD_HOT void gelu_range(float* y, const float* x, std::int64_t n) { gelu_of(y, x, n); }
 LRD_HOT void gelu_range_bf16(Bf16* y, const Bf16* x, std::int64_t n) { gelu_of(y, x, n); }
 
-// dy/dx = σ + x·σ·(1 − σ)·d(2u)/dx with σ = σ(2u) and 1 − σ = e^(−2u)·σ.
+// dy/dx = σ + x·σ·(1 − σ)·d(2u)/dx with σ = σ(2u) and σ·(1 − σ) = e/(1 + e)².
 template <class T>
 LRD_INLINE void gelu_backward_of(T* d_x, const T* d_y, const T* x, std::int64_t n) {
 #pragma omp simd
     for (std::int64_t i = 0; i < n; ++i) {
         const float v = value_of(x[i]);
-        const float e = gelu_exponential(v);
-        const float sigma = 1.0F / (1.0F + e);
-        const float slope = two_root * (1.0F + 3.0F * cubic * v * v);
-        set(d_x[i], value_of(d_y[i]) * (sigma + v * sigma * (e * sigma) * slope));
+        const float e = gelu_exponential(v, T{});
+        const float inverse = 1.0F / (1.0F + e);
+        const float sigma = (v > 0.0F ? 1.0F : e) * inverse;
+        const float slope = two_root + 3.0F * two_root * cubic * (v * v);
+        set_result(d_x[i], value_of(d_y[i]) * (sigma + v * slope * (e * inverse * inverse)));
     }
 }
 LRD_HOT void gelu_backward_range(float* d_x, const float* d_y, const float* x, std::int64_t n) {

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "core/check.hpp"
+#include "kernels/cpu/parallel.hpp"
 
 namespace lrd {
 
@@ -234,6 +235,27 @@ void ProductEngine::pack(const View& packed, const View& b) {
     dnnl::reorder(plain, blocked).execute(stream_, plain, blocked);
 }
 
+// c += aᵀ·b of a wide a and a narrow b, the gradient of a skinny factor: oneDNN would transpose all
+// of a; turned round, cᵀ = bᵀ·a, it is the narrow one, and cᵀ is added to c after.
+void ProductEngine::run_turned(std::int64_t M, std::int64_t N, std::int64_t K, Factor c, Factor a,
+                               Factor b) {
+    const auto turn = [](Factor x) {
+        x.transposed = !x.transposed;
+        return x;
+    };
+    float* sums = wide_.floats(M * N);
+    run(N, M, K, {sums, M}, turn(b), turn(a));
+    auto* out = static_cast<float*>(c.data);
+    constexpr std::int64_t rows = 64;  // of c: a piece of every row of cᵀ stays in the cache
+    for_ranges(M, rows, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i) {
+            for (std::int64_t j = 0; j < N; ++j) {
+                out[i * c.ld + j] += sums[j * M + i];
+            }
+        }
+    });
+}
+
 void ProductEngine::run(const Product& p) {
     const std::int64_t M = p.c.rows();
     const std::int64_t N = p.c.cols();
@@ -241,9 +263,16 @@ void ProductEngine::run(const Product& p) {
     const Factor c = factor_of(p.c);
     float* bias = p.bias ? p.bias.f32() : nullptr;
     if (!c.transposed) {
+        const Factor a = factor_of(p.a);
         Factor b = factor_of(p.b);
+        constexpr std::int64_t narrow = 128;
+        if (a.transposed && p.accumulate && a.bf16 && !c.bf16 && N <= narrow && 4 * N <= M &&
+            M <= 2 * K) {
+            run_turned(M, N, K, c, a, b);
+            return;
+        }
         b.packed = p.packed_b.raw();
-        run(M, N, K, c, factor_of(p.a), b, p.accumulate, bias);
+        run(M, N, K, c, a, b, p.accumulate, bias);
         return;
     }
     // oneDNN wants rows of c without gaps: cᵀ = bᵀ aᵀ. The bias is then one per row.

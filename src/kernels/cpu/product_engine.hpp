@@ -88,6 +88,7 @@ private:
         dnnl::matmul primitive;
         dnnl::memory a, b, c, bias, scratch;
     };
+    void run_turned(std::int64_t M, std::int64_t N, std::int64_t K, Factor c, Factor a, Factor b);
     Entry& find(const ProductShape& shape);
     Entry make(const ProductShape& shape);
     const dnnl::memory::desc& packed_layout(std::int64_t K, std::int64_t N, bool bf16);

@@ -33,10 +33,11 @@ LRD_HOT double squares_range(const float* x, std::int64_t n) {
 LRD_HOT float max_range(const float* z, std::int64_t n) { return max_of(z, n); }
 
 LRD_HOT float exp_range(const float* z, float max, float scale, std::int64_t n) {
+    const float power = scale * log2_e;
     float sum = 0.0F;
 #pragma omp simd reduction(+ : sum)
     for (std::int64_t i = 0; i < n; ++i) {
-        sum += fast_exp((z[i] - max) * scale);
+        sum += fast_exp2((z[i] - max) * power);
     }
     return sum;
 }
@@ -78,7 +79,7 @@ void add_total(const View& total, double value) {
 
 // A thread owns a stripe of columns over all rows: no partial sums to combine.
 void add_column_sums(const View& sums, const View& x, const RowFilter& rows) {
-    constexpr std::int64_t stripe = 64;
+    constexpr std::int64_t stripe = 256;
     constexpr std::int64_t chunk = 32;  // rows summed in fp32 before fp64 takes over
     const std::int64_t width = x.cols();
     for_ranges(width, stripe, [&](std::int64_t begin, std::int64_t end) {
