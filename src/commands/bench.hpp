@@ -21,6 +21,8 @@ struct BenchOptions {
     std::string device = "auto";
     std::int64_t threads = 0;
     bool recompute = false;
+    std::string profile;  // file of a trace; "" = none
+    bool sweep = false;   // tables of how the cost grows
     bool json = false;
 };
 

@@ -212,7 +212,7 @@ const std::vector<Command>& commands() {
          parse_export},
         {"inspect", "PATH", "what is in a file, a folder of tokens or a run",
          help_of<InspectOptions>, parse_inspect},
-        {"bench", "[--config gpt2-small --rank 58 --micro-batch 2]",
+        {"bench", "[--config gpt2-small --rank 58 --micro-batch 2] [--profile FILE | --sweep]",
          "times steps of distillation on this machine", help_of<BenchOptions>, parse_bench},
     };
     return all;

@@ -63,6 +63,9 @@ int train(const Config& config, Communicator& world) {
     log::info("lrd {}: {} rank(s) × {} thread(s)", code_version(), world.size(), threads);
     std::unique_ptr<RunDirectory> directory;
     if (world.rank() == 0) {
+        if (!config.run.profile.empty()) {
+            require_publishable(config.run.profile);
+        }
         directory = std::make_unique<RunDirectory>(config.run.out);
     }
     world.barrier();  // from here on the directory is ours

@@ -19,6 +19,8 @@ struct RunSettings {
     std::string pin = "auto";        // auto | none: keep the threads of a rank on its cores
     std::string max_time;            // "" = none; "90", "1:30:00", "2h", …
     bool reproducible = false;       // same bits on 1, 2, 4, … ranks
+    std::string profile;             // "" = none; the file of a trace
+    std::string profile_steps = "3-7";  // counted from the start of the command
 };
 
 struct DataSettings {

@@ -7,6 +7,7 @@
 
 #include "config/duration.hpp"
 #include "config/run_options.hpp"
+#include "config/step_range.hpp"
 #include "config/toml_file.hpp"
 #include "core/check.hpp"
 
@@ -103,6 +104,7 @@ void check(const std::string& file, const Config& c) {
     if (!c.run.max_time.empty()) {
         parse_duration(c.run.max_time);
     }
+    parse_step_range(c.run.profile_steps);
     if (c.data.tokens.empty()) {
         fail(ExitCode::usage,
              "{}: data.tokens is missing; it names the folder that `lrd prepare` made", file);

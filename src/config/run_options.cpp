@@ -72,6 +72,11 @@ std::vector<Option> run_options(Config& c) {
                     "stop with a checkpoint before: 90, 15m, 2h, 1:30:00")),
         option("run", "reproducible", c.run.reproducible,
                "same bits on 1, 2, 4, … ranks: sums gradients by a fixed tree"),
+        open(option("run", "profile", c.run.profile,
+                    "write a trace for Perfetto or chrome://tracing to this file, and print what "
+                    "each op takes")),
+        open(option("run", "profile_steps", c.run.profile_steps,
+                    "steps in it, counted from the start of the command: 3-7, or 5")),
 
         option("data", "tokens", c.data.tokens, "folder that `lrd prepare` made"),
         option("data", "split", c.data.split, "split to train on"),

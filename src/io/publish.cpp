@@ -72,6 +72,11 @@ private:
     std::string path_;
 };
 
+std::string temporary_name(const std::string& path) {
+    return fmt::format("{}/.tmp-{}-{}", parent_of(path), fs::path(path).filename().string(),
+                       ::getpid());
+}
+
 /// Removes the file unless it was renamed away.
 struct Temporary {
     std::string path;
@@ -104,15 +109,25 @@ void write_text_and_fsync(const std::string& path, std::string_view text) {
 }
 
 void publish_file(const std::string& path, const std::function<void(const std::string&)>& write) {
-    const std::string parent = parent_of(path);
-    const std::string name = fs::path(path).filename().string();
-    const Temporary temporary{fmt::format("{}/.tmp-{}-{}", parent, name, ::getpid())};
+    const Temporary temporary{temporary_name(path)};
     write(temporary.path);
     fsync_path(temporary.path);
     if (::rename(temporary.path.c_str(), path.c_str()) != 0) {
         fail_io(path, "rename the finished file to its name", errno);
     }
-    fsync_path(parent);
+    fsync_path(parent_of(path));
+}
+
+void require_publishable(const std::string& path) {
+    if (fs::is_directory(path)) {
+        fail(ExitCode::io, "{} is a folder; name a file in it", path);
+    }
+    const Temporary probe{temporary_name(path)};
+    const int fd = ::open(probe.path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0) {
+        fail_io(path, "write a file there", errno);
+    }
+    ::close(fd);
 }
 
 void publish_text(const std::string& path, std::string_view text) {

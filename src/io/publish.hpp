@@ -14,6 +14,8 @@ namespace lrd {
 /// file is removed, what stood at `path` stays, and the exception goes on. Errors: io.
 void publish_file(const std::string& path, const std::function<void(const std::string&)>& write);
 void publish_text(const std::string& path, std::string_view text);
+/// Error(io) unless a file can be published at `path`: to be asked before hours of work.
+void require_publishable(const std::string& path);
 
 /// Renames the complete directory `temporary` (whose files are already fsynced) to `final_path`.
 /// Error(io) if `final_path` is there and not empty.

@@ -3,21 +3,18 @@
 // backend_training.cpp.
 #include "kernels/backend.hpp"
 
-#include <utility>
-
 #include "core/check.hpp"
 #include "kernels/backend_call.hpp"
+#include "kernels/op_costs.hpp"
 #include "kernels/operands.hpp"
 
 namespace lrd {
-
-std::map<std::string, double> Backend::take_profile() { return std::exchange(profile_, {}); }
 
 // ---- memory
 
 void Backend::zero(const View& x) {
     Operands("zero").is_dense("x", x);
-    Call::run(*this, "zero", [&] { do_zero(x); });
+    Call::run(*this, "zero", moves(x), [&] { do_zero(x); });
 }
 
 void Backend::copy(const View& to, const View& from) {
@@ -25,32 +22,34 @@ void Backend::copy(const View& to, const View& from) {
     check.is_dense("from", from);
     check.same_shape("to", to, from);
     check.require(to.dtype() == from.dtype(), "to and from differ in dtype; cast converts");
-    Call::run(*this, "copy", [&] { do_copy(to, from); });
+    Call::run(*this, "copy", moves(to, from), [&] { do_copy(to, from); });
 }
 
 void Backend::upload(const View& to, const void* from) {
     const Operands check("upload");
     check.is_dense("to", to);
     check.require(from != nullptr || to.size() == 0, "from is missing");
-    Call::run(*this, "upload", [&] { do_upload(to, from); });
+    Call::run(*this, "upload", moves(to, to), [&] { do_upload(to, from); });
 }
 
 void Backend::download(void* to, const View& from) {
     const Operands check("download");
     check.is_dense("from", from);
     check.require(to != nullptr || from.size() == 0, "to is missing");
-    Call::run(*this, "download", [&] { do_download(to, from); });
+    Call::run(*this, "download", moves(from, from), [&] { do_download(to, from); });
 }
 
 void Backend::synchronize() {
-    Call::run(*this, "synchronize", [&] { do_synchronize(); });
+    if (profile_ == nullptr) {  // else every call has been waited for
+        Call::run(*this, "synchronize", {}, [&] { do_synchronize(); });
+    }
 }
 
 void Backend::cast(const View& to, const View& from) {
     const Operands check("cast");
     check.is_dense("from", from);
     check.same_shape("to", to, from);
-    Call::run(*this, "cast", [&] { do_cast(to, from); });
+    Call::run(*this, "cast", moves(to, from), [&] { do_cast(to, from); });
 }
 
 // ---- products
@@ -75,7 +74,7 @@ void check_product(const Operands& check, const Product& p) {
 
 void Backend::matmul(const Product& product) {
     check_product(Operands("matmul"), product);
-    Call::run(*this, "matmul", [&] { do_matmul(product); });
+    Call::run(*this, "matmul", cost_of(product), [&] { do_matmul(product); });
 }
 
 void Backend::grouped_matmul(std::span<const Product> products) {
@@ -83,7 +82,7 @@ void Backend::grouped_matmul(std::span<const Product> products) {
     for (const Product& product : products) {
         check_product(check, product);
     }
-    Call::run(*this, "grouped_matmul", [&] { do_grouped_matmul(products); });
+    Call::run(*this, "grouped_matmul", cost_of(products), [&] { do_grouped_matmul(products); });
 }
 
 std::size_t Backend::packed_bytes(const View& b) {
@@ -95,7 +94,7 @@ void Backend::pack(const View& packed, const View& b) {
     const Operands check("pack");
     check.is_factor("b", b, b.rows(), b.cols());
     check.has_shape("packed", packed, {static_cast<std::int64_t>(do_packed_bytes(b))});
-    Call::run(*this, "pack", [&] { do_pack(packed, b); });
+    Call::run(*this, "pack", moves(packed, b), [&] { do_pack(packed, b); });
 }
 
 // ---- pointwise and per column
@@ -104,7 +103,7 @@ void Backend::add(const View& y, const View& x) {
     const Operands check("add");
     check.is_dense("x", x);
     check.same_shape("y", y, x);
-    Call::run(*this, "add", [&] { do_add(y, x); });
+    Call::run(*this, "add", per_element(1.0, y, y, x), [&] { do_add(y, x); });
 }
 
 void Backend::column_sums(const View& sums, const View& x) {
@@ -112,7 +111,8 @@ void Backend::column_sums(const View& sums, const View& x) {
     check.has_dims("x", x, 2);
     check.is_dense("x", x);
     check.has_shape("sums", sums, {x.cols()});
-    Call::run(*this, "column_sums", [&] { do_column_sums(sums, x); });
+    Call::run(*this, "column_sums", per_element(1.0, x, sums, sums),
+              [&] { do_column_sums(sums, x); });
 }
 
 void Backend::gelu(const View& y, const View& x) {
@@ -120,7 +120,7 @@ void Backend::gelu(const View& y, const View& x) {
     check.is_dense("x", x);
     check.same_shape("y", y, x);
     check.same_dtype("y", y, x);
-    Call::run(*this, "gelu", [&] { do_gelu(y, x); });
+    Call::run(*this, "gelu", per_element(op_flops::gelu, x, y), [&] { do_gelu(y, x); });
 }
 
 void Backend::gelu_backward(const View& d_x, const View& d_y, const View& x) {
@@ -130,7 +130,8 @@ void Backend::gelu_backward(const View& d_x, const View& d_y, const View& x) {
     check.same_shape("d_x", d_x, x);
     check.same_dtype("d_y", d_y, x);
     check.same_dtype("d_x", d_x, x);
-    Call::run(*this, "gelu_backward", [&] { do_gelu_backward(d_x, d_y, x); });
+    Call::run(*this, "gelu_backward", per_element(op_flops::gelu_backward, x, d_y, d_x),
+              [&] { do_gelu_backward(d_x, d_y, x); });
 }
 
 namespace {
@@ -146,7 +147,7 @@ void Backend::dropout(const View& y, const View& x, const Dropout& dropout) {
     check.is_dense("x", x);
     check.same_shape("y", y, x);
     check_dropout(check, dropout);
-    Call::run(*this, "dropout", [&] { do_dropout(y, x, dropout); });
+    Call::run(*this, "dropout", per_element(1.0, x, y), [&] { do_dropout(y, x, dropout); });
 }
 
 // ---- embedding
@@ -159,7 +160,7 @@ void Backend::embed(const View& x, const View& table, const View& ids) {
     check.is_dense("table", table);
     check.same_dtype("table", table, x);
     check.is_index("ids", ids, x.rows());
-    Call::run(*this, "embed", [&] { do_embed(x, table, ids); });
+    Call::run(*this, "embed", moves(x, x, ids), [&] { do_embed(x, table, ids); });
 }
 
 void Backend::embed_backward(const View& d_table, const View& d_x, const View& ids) {
@@ -169,7 +170,8 @@ void Backend::embed_backward(const View& d_table, const View& d_x, const View& i
     check.has_shape("d_x", d_x, {d_x.rows(), d_table.cols()});
     check.is_dense("d_table", d_table);
     check.is_index("ids", ids, d_x.rows());
-    Call::run(*this, "embed_backward", [&] { do_embed_backward(d_table, d_x, ids); });
+    Call::run(*this, "embed_backward", per_element(1.0, d_x, d_x, d_x, ids),
+              [&] { do_embed_backward(d_table, d_x, ids); });
 }
 
 namespace {
@@ -188,13 +190,15 @@ void check_positions(const Operands& check, const char* x_name, const View& x,
 
 void Backend::add_positions(const View& x, const View& positions, const View& starts) {
     check_positions(Operands("add_positions"), "x", x, "positions", positions, starts);
-    Call::run(*this, "add_positions", [&] { do_add_positions(x, positions, starts); });
+    Call::run(*this, "add_positions", per_element(1.0, x, x, positions, starts),
+              [&] { do_add_positions(x, positions, starts); });
 }
 
 void Backend::add_positions_backward(const View& d_positions, const View& d_x, const View& starts) {
     check_positions(Operands("add_positions_backward"), "d_x", d_x, "d_positions", d_positions,
                     starts);
     Call::run(*this, "add_positions_backward",
+              per_element(1.0, d_x, d_positions, d_positions, starts),
               [&] { do_add_positions_backward(d_positions, d_x, starts); });
 }
 
@@ -216,7 +220,7 @@ void Backend::layernorm(const LayerNorm& args) {
         check.has_shape("h", args.h, {rows, width});
     }
     check.require(args.epsilon > 0.0, "epsilon is not positive");
-    Call::run(*this, "layernorm", [&] { do_layernorm(args); });
+    Call::run(*this, "layernorm", cost_of(args), [&] { do_layernorm(args); });
 }
 
 void Backend::layernorm_backward(const LayerNormBackward& args) {
@@ -236,7 +240,7 @@ void Backend::layernorm_backward(const LayerNormBackward& args) {
         check.has_shape("d_gamma", args.d_gamma, {width});
         check.has_shape("d_beta", args.d_beta, {width});
     }
-    Call::run(*this, "layernorm_backward", [&] { do_layernorm_backward(args); });
+    Call::run(*this, "layernorm_backward", cost_of(args), [&] { do_layernorm_backward(args); });
 }
 
 namespace {
@@ -255,7 +259,8 @@ void check_attention(const Operands& check, const View& y, const View& lse, cons
 void Backend::attention(const View& y, const View& lse, const View& qkv, AttentionShape shape,
                         const AttentionOptions& options) {
     check_attention(Operands("attention"), y, lse, qkv, shape, options);
-    Call::run(*this, "attention", [&] { do_attention(y, lse, qkv, shape, options); });
+    Call::run(*this, "attention", attention_cost(y, lse, qkv, shape),
+              [&] { do_attention(y, lse, qkv, shape, options); });
 }
 
 void Backend::attention_backward(const View& d_qkv, const View& d_y, const View& y, const View& lse,
@@ -267,7 +272,7 @@ void Backend::attention_backward(const View& d_qkv, const View& d_y, const View&
     check.same_shape("d_qkv", d_qkv, qkv);
     check.same_dtype("d_y", d_y, qkv);
     check.same_dtype("d_qkv", d_qkv, qkv);
-    Call::run(*this, "attention_backward",
+    Call::run(*this, "attention_backward", attention_backward_cost(d_qkv, d_y, y, lse, qkv, shape),
               [&] { do_attention_backward(d_qkv, d_y, y, lse, qkv, shape, options); });
 }
 

@@ -13,7 +13,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -22,6 +21,8 @@
 #include "core/view.hpp"
 
 namespace lrd {
+
+class Profile;
 
 /// c = a·b (+ bias per column) or c += a·b. Any of the three may be a transposed view. Factors in
 /// bf16 are multiplied exactly and summed in fp32; c is then rounded to what it is.
@@ -199,9 +200,8 @@ public:
     void sgd(const View& p, const View& grad, float lr, float weight_decay, float grad_scale);
 
     // ---- measuring
-    /// Seconds by op since the last call; while on, every call is waited for.
-    void set_profiling(bool on) { profiling_ = on; }
-    std::map<std::string, double> take_profile();
+    /// Writes every call down from now on, each waited for; null: no more.
+    void set_profile(Profile* profile) { profile_ = profile; }
 
 protected:
     explicit Backend(DType stored) : stored_(stored) {}
@@ -261,9 +261,8 @@ protected:
 private:
     class Call;
     DType stored_;
-    bool profiling_ = false;
+    Profile* profile_ = nullptr;
     bool idle_ = false;
-    std::map<std::string, double> profile_;
 };
 
 /// The backend of `device` ("auto", "cpu") in `precision` ("auto", "fp32", "bf16"), or Error(usage)
@@ -273,6 +272,8 @@ std::unique_ptr<Backend> make_backend(const std::string& device,
 /// FLOP/s of an (M, K)·(K, N) product of this rank, of factors as models on the backend keep them:
 /// the best of `repeats`, after one that warms up.
 double product_rate(Backend& backend, std::int64_t M, std::int64_t N, std::int64_t K, int repeats);
+/// Bytes per second, read and written, of a copy of `bytes` bytes; likewise. Take more than caches.
+double copy_rate(Backend& backend, std::int64_t bytes, int repeats);
 /// A backend whose memory has addresses but no bytes and whose calls do nothing: for plans.
 std::unique_ptr<Backend> make_counting_backend(const std::string& precision = "fp32");
 

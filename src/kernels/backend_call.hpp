@@ -2,30 +2,29 @@
 // The scope around every call of a Backend; for its own sources alone.
 #pragma once
 
-#include <chrono>
-
+#include "core/log.hpp"
+#include "core/profile.hpp"
 #include "kernels/backend.hpp"
 
 namespace lrd {
 
-/// Runs the device's part of one call between begin_op and end_op, and measures it on request.
+/// Runs the device's part of one call between begin_op and end_op, and writes it down on request.
 class Backend::Call {
 public:
     template <class Body>
-    static void run(Backend& backend, const char* op, Body&& body) {
+    static void run(Backend& backend, const char* op, const Cost& cost, Body&& body) {
         if (backend.idle_) {
             return;
         }
         const Scope scope(backend, op);
-        if (!backend.profiling_) {
+        if (backend.profile_ == nullptr) {
             body();
             return;
         }
-        const auto start = std::chrono::steady_clock::now();
+        const double begin = log::now();
         body();
         backend.do_synchronize();
-        const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
-        backend.profile_[op] += spent.count();
+        backend.profile_->add({op, Track::ops, begin, log::now(), cost});
     }
 
 private:

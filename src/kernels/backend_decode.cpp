@@ -2,6 +2,7 @@
 // The checks above every device: attention of one new token to a cache.
 #include "kernels/backend.hpp"
 #include "kernels/backend_call.hpp"
+#include "kernels/op_costs.hpp"
 #include "kernels/operands.hpp"
 
 namespace lrd {
@@ -24,7 +25,7 @@ void Backend::store_kv(const View& cache_k, const View& cache_v, const View& qkv
     check_caches(check, cache_k, cache_v, s.B, s.H * s.D);
     check.require(s.T <= cache_k.dim(1), "the cache is shorter than the sequences");
     check.has_shape("qkv", qkv, {s.B * s.T, 3 * s.H * s.D});
-    Call::run(*this, "store_kv", [&] { do_store_kv(cache_k, cache_v, qkv, s); });
+    Call::run(*this, "store_kv", moves(qkv, qkv), [&] { do_store_kv(cache_k, cache_v, qkv, s); });
 }
 
 void Backend::attention_decode(const View& y, const View& cache_k, const View& cache_v,
@@ -36,7 +37,7 @@ void Backend::attention_decode(const View& y, const View& cache_k, const View& c
     check_caches(check, cache_k, cache_v, y.rows(), y.cols());
     check.has_shape("qkv", qkv, {y.rows(), 3 * y.cols()});
     check.is_index("lengths", lengths, y.rows());
-    Call::run(*this, "attention_decode",
+    Call::run(*this, "attention_decode", attention_decode_cost(y, cache_k, cache_v, qkv),
               [&] { do_attention_decode(y, cache_k, cache_v, qkv, lengths, H); });
 }
 

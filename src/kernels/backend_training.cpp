@@ -2,6 +2,7 @@
 // The checks above every device: losses, reductions and optimisers.
 #include "kernels/backend.hpp"
 #include "kernels/backend_call.hpp"
+#include "kernels/op_costs.hpp"
 #include "kernels/operands.hpp"
 
 namespace lrd {
@@ -33,7 +34,7 @@ void Backend::head_loss(const HeadLoss& args) {
     check.is_index("labels", args.labels, rows);
     check.has_shape("kd", args.kd, {rows});
     check.has_shape("lm", args.lm, {rows});
-    Call::run(*this, "head_loss", [&] { do_head_loss(args); });
+    Call::run(*this, "head_loss", cost_of(args), [&] { do_head_loss(args); });
 }
 
 void Backend::argmax_rows(const View& best, const View& z) {
@@ -42,7 +43,7 @@ void Backend::argmax_rows(const View& best, const View& z) {
     check.is_dense("z", z);
     check.require(z.cols() > 0, "z has no columns");
     check.is_index("best", best, z.rows());
-    Call::run(*this, "argmax_rows", [&] { do_argmax_rows(best, z); });
+    Call::run(*this, "argmax_rows", per_element(1.0, z, best), [&] { do_argmax_rows(best, z); });
 }
 
 void Backend::top_k(const View& values, const View& ids, const View& z) {
@@ -54,7 +55,7 @@ void Backend::top_k(const View& values, const View& ids, const View& z) {
     check.require(k > 0 && k <= z.cols(), "K is not in [1, V]");
     check.has_shape("values", values, {z.rows(), k});
     check.is_index("ids", ids, z.rows(), k);
-    Call::run(*this, "top_k", [&] { do_top_k(values, ids, z); });
+    Call::run(*this, "top_k", per_element(1.0, z, values, ids), [&] { do_top_k(values, ids, z); });
 }
 
 void Backend::log_sum_exp(const View& lse, const View& z, float tau) {
@@ -64,7 +65,7 @@ void Backend::log_sum_exp(const View& lse, const View& z, float tau) {
     check.require(z.cols() > 0, "z has no columns");
     check.require(tau > 0.0F, "tau is not above 0");
     check.has_shape("lse", lse, {z.rows()});
-    Call::run(*this, "log_sum_exp", [&] { do_log_sum_exp(lse, z, tau); });
+    Call::run(*this, "log_sum_exp", per_element(4.0, z, lse), [&] { do_log_sum_exp(lse, z, tau); });
 }
 
 void Backend::label_ranks(const View& ranks, const View& z, const View& labels) {
@@ -73,7 +74,8 @@ void Backend::label_ranks(const View& ranks, const View& z, const View& labels) 
     check.is_dense("z", z);
     check.is_index("ranks", ranks, z.rows());
     check.is_index("labels", labels, z.rows());
-    Call::run(*this, "label_ranks", [&] { do_label_ranks(ranks, z, labels); });
+    Call::run(*this, "label_ranks", per_element(1.0, z, ranks, labels),
+              [&] { do_label_ranks(ranks, z, labels); });
 }
 
 void Backend::clone_loss(const CloneLoss& args) {
@@ -88,7 +90,7 @@ void Backend::clone_loss(const CloneLoss& args) {
     check.require(args.T > 0 && args.s.rows() % args.T == 0,
                   "the rows are not whole sequences of T");
     check.is_starts(args.starts, args.s.rows());
-    Call::run(*this, "clone_loss", [&] { do_clone_loss(args); });
+    Call::run(*this, "clone_loss", cost_of(args), [&] { do_clone_loss(args); });
 }
 
 void Backend::tap_moments(const View& column_sums, const View& square_sum, const View& x,
@@ -100,7 +102,7 @@ void Backend::tap_moments(const View& column_sums, const View& square_sum, const
     check.has_shape("square_sum", square_sum, {1});
     check.require(T > 0 && x.rows() % T == 0, "the rows are not whole sequences of T");
     check.is_starts(starts, x.rows());
-    Call::run(*this, "tap_moments",
+    Call::run(*this, "tap_moments", per_element(3.0, x, column_sums, column_sums, starts),
               [&] { do_tap_moments(column_sums, square_sum, x, T, skip_first, starts); });
 }
 
@@ -110,14 +112,14 @@ void Backend::sum(const View& total, const View& x) {
     const Operands check("sum");
     check.is_dense("x", x);
     check.has_shape("total", total, {1});
-    Call::run(*this, "sum", [&] { do_sum(total, x); });
+    Call::run(*this, "sum", per_element(1.0, x), [&] { do_sum(total, x); });
 }
 
 void Backend::sum_squares(const View& total, const View& x) {
     const Operands check("sum_squares");
     check.is_dense("x", x);
     check.has_shape("total", total, {1});
-    Call::run(*this, "sum_squares", [&] { do_sum_squares(total, x); });
+    Call::run(*this, "sum_squares", per_element(2.0, x), [&] { do_sum_squares(total, x); });
 }
 
 void Backend::adamw(const View& p, const View& grad, const View& m, const View& v, AdamWStep step) {
@@ -126,14 +128,16 @@ void Backend::adamw(const View& p, const View& grad, const View& m, const View& 
     check.same_shape("grad", grad, p);
     check.same_shape("m", m, p);
     check.same_shape("v", v, p);
-    Call::run(*this, "adamw", [&] { do_adamw(p, grad, m, v, step); });
+    Call::run(*this, "adamw", per_element(op_flops::adamw, p, p, grad, m, m, v, v),
+              [&] { do_adamw(p, grad, m, v, step); });
 }
 
 void Backend::sgd(const View& p, const View& grad, float lr, float weight_decay, float grad_scale) {
     const Operands check("sgd");
     check.is_dense("p", p);
     check.same_shape("grad", grad, p);
-    Call::run(*this, "sgd", [&] { do_sgd(p, grad, lr, weight_decay, grad_scale); });
+    Call::run(*this, "sgd", per_element(op_flops::sgd, p, p, grad),
+              [&] { do_sgd(p, grad, lr, weight_decay, grad_scale); });
 }
 
 }  // namespace lrd

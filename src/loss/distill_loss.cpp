@@ -108,10 +108,11 @@ void DistillLoss::add(std::int64_t layer, Tap tap, const View& d_value, const Vi
     backend_.clone_loss(call);
 }
 
-LossTerms DistillLoss::terms(const double* sums) const {
+void DistillLoss::terms(const double* sums, LossTerms& t) const {
     constexpr double none = std::numeric_limits<double>::quiet_NaN();
     const auto rows = static_cast<double>(targets_);
-    LossTerms t{0.0, none, sums[1] / rows, none, {}};
+    t.lm = sums[1] / rows;
+    t.kd = t.clone = none;
     t.loss = settings_.lm * t.lm;
     if (settings_.kd != 0.0) {
         t.kd = sums[0] / rows;
@@ -129,7 +130,6 @@ LossTerms DistillLoss::terms(const double* sums) const {
         }
         t.loss += settings_.clone * t.clone;
     }
-    return t;
 }
 
 }  // namespace lrd

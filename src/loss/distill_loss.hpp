@@ -52,7 +52,12 @@ public:
     void download_sums(float* to) { backend_.download(to, sums_); }
     const std::vector<float>& sums() const { return sums_host_; }
     /// The terms from sums over all ranks.
-    LossTerms terms(const double* sums) const;
+    LossTerms terms(const double* sums) const {
+        LossTerms t;
+        terms(sums, t);
+        return t;
+    }
+    void terms(const double* sums, LossTerms& t) const;  ///< into terms of a step before
 
 private:
     double tap_factor(std::size_t tap) const;  // what multiplies a tap's Σ|·|²

@@ -28,43 +28,38 @@ Cost times(const Cost& cost, double n) { return {cost.flops * n, cost.bytes * n}
 
 }  // namespace
 
-Cost& Cost::operator+=(const Cost& o) {
-    flops += o.flops;
-    bytes += o.bytes;
-    return *this;
-}
-
 Cost product_cost(std::int64_t M, std::int64_t N, std::int64_t K) {
-    return {2.0 * d(M) * d(N) * d(K), word * (d(M) * d(K) + d(K) * d(N) + d(M) * d(N))};
+    return {op_flops::product(M, N, K), word * (d(M) * d(K) + d(K) * d(N) + d(M) * d(N))};
 }
 Cost layernorm_cost(std::int64_t rows, std::int64_t C) {
-    return {8.0 * d(rows) * d(C), 4.0 * word * d(rows) * d(C)};
+    return {op_flops::layernorm * d(rows) * d(C), 4.0 * word * d(rows) * d(C)};
 }
 Cost layernorm_backward_cost(std::int64_t rows, std::int64_t C) {
-    return {12.0 * d(rows) * d(C), 4.0 * word * d(rows) * d(C)};
+    return {op_flops::layernorm_backward * d(rows) * d(C), 4.0 * word * d(rows) * d(C)};
 }
-Cost gelu_cost(std::int64_t elements) { return {12.0 * d(elements), 2.0 * word * d(elements)}; }
+Cost gelu_cost(std::int64_t elements) {
+    return {op_flops::gelu * d(elements), 2.0 * word * d(elements)};
+}
 Cost gelu_backward_cost(std::int64_t elements) {
-    return {20.0 * d(elements), 3.0 * word * d(elements)};
+    return {op_flops::gelu_backward * d(elements), 3.0 * word * d(elements)};
 }
 Cost attention_cost(std::int64_t rows, std::int64_t T, std::int64_t width) {
-    // QKᵀ and PV over half of the square: 2 · 2·(T/2)·width per row.
-    return {2.0 * d(rows) * d(T) * d(width), 4.0 * word * d(rows) * d(width)};
+    return {op_flops::attention(rows, T, width), 4.0 * word * d(rows) * d(width)};
 }
 Cost attention_backward_cost(std::int64_t rows, std::int64_t T, std::int64_t width) {
-    // Five products: the scores again (flash style keeps none), dP, dQ, dK, dV.
-    return {5.0 * d(rows) * d(T) * d(width), 8.0 * word * d(rows) * d(width)};
+    return {op_flops::attention_backward(rows, T, width), 8.0 * word * d(rows) * d(width)};
 }
 Cost head_loss_cost(std::int64_t rows, std::int64_t V, bool with_teacher, bool gradient) {
     const double logits = d(rows) * d(V);
     const double moves = 1.0 + (with_teacher ? 1.0 : 0.0) + (gradient ? 1.0 : 0.0);
-    return {(with_teacher ? 30.0 : 12.0) * logits, moves * word * logits};
+    return {(with_teacher ? op_flops::head_loss_with_teacher : op_flops::head_loss) * logits,
+            moves * word * logits};
 }
 Cost clone_cost(std::int64_t rows, std::int64_t C) {
-    return {5.0 * d(rows) * d(C), 4.0 * word * d(rows) * d(C)};
+    return {op_flops::clone * d(rows) * d(C), 4.0 * word * d(rows) * d(C)};
 }
 Cost adamw_cost(std::int64_t parameters) {
-    return {14.0 * d(parameters), 7.0 * word * d(parameters)};
+    return {op_flops::adamw * d(parameters), 7.0 * word * d(parameters)};
 }
 
 PartCosts& PartCosts::operator+=(const PartCosts& o) {

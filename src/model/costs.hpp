@@ -1,21 +1,15 @@
 // SPDX-License-Identifier: MIT
-// What ops cost: the one table from which rates, plans and cost models derive. Conventions: a
-// multiply-add is 2 FLOPs; causal attention counts half of its square; nothing is counted for
-// padding or recomputation, but for the scores that attention's backward pass needs again; bytes are those of operands and results,
-// each moved once, in fp32.
+// What the parts of a step cost, by the table of core/cost.hpp; bytes are those of operands and
+// results, each moved once, in fp32.
 #pragma once
 
 #include <string>
 #include <vector>
 
+#include "core/cost.hpp"
 #include "model/weights.hpp"
 
 namespace lrd {
-
-struct Cost {
-    double flops = 0.0, bytes = 0.0;
-    Cost& operator+=(const Cost& o);
-};
 
 // ---- per op; letters as in backend.hpp
 Cost product_cost(std::int64_t M, std::int64_t N, std::int64_t K);

@@ -5,6 +5,7 @@
 #include <bit>
 
 #include "core/check.hpp"
+#include "core/log.hpp"
 
 namespace lrd {
 namespace {
@@ -81,6 +82,19 @@ void GradientTree::reduce() {
                   [this](const View& gradient) { reduce(gradient); });
 }
 
+void GradientTree::exchange(const View& out, const View& in, int partner) {
+    const double begin = log::now();
+    world_.exchange(backend_, out, in, partner);
+    if (profile_ != nullptr) {
+        profile_->add({"exchange",
+                       Track::reductions,
+                       begin,
+                       log::now(),
+                       {0.0, static_cast<double>(out.bytes() + in.bytes())},
+                       partner});
+    }
+}
+
 // Of the elements that a rank keeps, the sums come together level by level from the nearest ranks to
 // the farthest, as in the tree; then the ranks give each other what they have kept. So a rank sends
 // and adds the gradient's size once in all, not once per level.
@@ -92,14 +106,13 @@ void GradientTree::reduce(const View& gradient) {
         const View kept = part_of(gradient, rank, levels + 1);
         const View received = received_.slice(0, kept.size());
         backend_.synchronize();
-        world_.exchange(backend_, part_of(gradient, partner, levels + 1), received, partner);
+        exchange(part_of(gradient, partner, levels + 1), received, partner);
         backend_.add(kept, received);
     }
     backend_.synchronize();
     for (int level = levels; level > 0; --level) {
         const int partner = rank ^ (1 << (level - 1));
-        world_.exchange(backend_, part_of(gradient, rank, level), part_of(gradient, partner, level),
-                        partner);
+        exchange(part_of(gradient, rank, level), part_of(gradient, partner, level), partner);
     }
 }
 

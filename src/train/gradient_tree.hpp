@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "comm/communicator.hpp"
+#include "core/profile.hpp"
 #include "kernels/backend.hpp"
 
 namespace lrd {
@@ -27,9 +28,11 @@ public:
     void reduce();
 
     const Arena& arena() const { return arena_; }
+    void set_profile(Profile* profile) { profile_ = profile; }  ///< of exchanges; null: none
 
 private:
     void reduce(const View& gradient);
+    void exchange(const View& out, const View& in, int partner);
 
     Backend& backend_;
     Communicator& world_;
@@ -38,6 +41,7 @@ private:
     Arena arena_;
     std::vector<std::vector<View>> waiting_;  // per student: the left child at each level
     View received_;                           // half of the largest gradient
+    Profile* profile_ = nullptr;
 };
 
 }  // namespace lrd

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "core/log.hpp"
+
 namespace lrd {
 namespace {
 
@@ -64,6 +66,7 @@ OverlappedReduction::OverlappedReduction(Backend& backend, Communicator& world,
     : backend_(backend), world_(world) {
     for (const Weights* weights : students) {
         buckets_.push_back(gradient_buckets(*weights));
+        under_way_.reserve(under_way_.capacity() + buckets_.back().size());
     }
 }
 
@@ -71,12 +74,27 @@ void OverlappedReduction::layer_done(std::size_t k, std::int64_t layer) {
     for (const GradientBucket& bucket : buckets_[k]) {
         if (bucket.layer == layer) {
             backend_.synchronize();
+            if (profile_ != nullptr) {
+                under_way_.push_back({"all-reduce",
+                                      Track::reductions,
+                                      log::now(),
+                                      0.0,
+                                      {0.0, static_cast<double>(bucket.part.bytes())},
+                                      std::ssize(under_way_)});
+            }
             world_.start_all_reduce_sum(backend_, bucket.part);
         }
     }
     world_.progress();
 }
 
-void OverlappedReduction::finish() { world_.wait_all(); }
+void OverlappedReduction::finish() {
+    world_.wait_all();
+    for (Span& span : under_way_) {  // when each was done nobody tells
+        span.end = log::now();
+        profile_->add(span);
+    }
+    under_way_.clear();
+}
 
 }  // namespace lrd

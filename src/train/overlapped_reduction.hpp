@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "comm/communicator.hpp"
+#include "core/profile.hpp"
 #include "model/weights.hpp"
 
 namespace lrd {
@@ -33,10 +34,15 @@ public:
     void layer_done(std::size_t k, std::int64_t layer);
     void finish();  ///< the gradients are summed on return
 
+    /// Every bucket becomes a span from its start to the end of finish(); null: none.
+    void set_profile(Profile* profile) { profile_ = profile; }
+
 private:
     Backend& backend_;
     Communicator& world_;
     std::vector<std::vector<GradientBucket>> buckets_;  // per student
+    Profile* profile_ = nullptr;
+    std::vector<Span> under_way_;  // room for one per bucket
 };
 
 }  // namespace lrd

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Seconds spent in the phases of a step.
+// Seconds spent in the phases of a step. Everything that a step does is in one of them, so their
+// sum is the step.
 #pragma once
 
 #include <array>
@@ -7,6 +8,7 @@
 #include <utility>
 
 #include "core/log.hpp"
+#include "core/profile.hpp"
 #include "kernels/backend.hpp"
 
 namespace lrd {
@@ -26,15 +28,22 @@ public:
         if (wait_) {
             backend.synchronize();
         }
-        seconds_[static_cast<std::size_t>(phase)] += log::now() - start;
+        const double end = log::now();
+        const auto place = static_cast<std::size_t>(phase);
+        seconds_[place] += end - start;
+        if (profile_ != nullptr) {
+            profile_->add({phase_names[place], Track::phases, start, end});
+        }
     }
     void set_wait(bool wait) { wait_ = wait; }
+    void set_profile(Profile* profile) { profile_ = profile; }  ///< null: none
     const std::array<double, phase_names.size()>& seconds() const { return seconds_; }
     void reset() { seconds_.fill(0.0); }
 
 private:
     std::array<double, phase_names.size()> seconds_{};
     bool wait_ = false;
+    Profile* profile_ = nullptr;
 };
 
 }  // namespace lrd

@@ -22,19 +22,39 @@ BatchShape capacity_of(const Config& c) { return {c.train.micro_batch, c.data.co
 }  // namespace
 
 ExitCode Run::execute() {
+    profile_.emplace(config_.run, code_version_, *trainer_, backend_, world_);
+    const ExitCode code = steps();
+    profile_->finish();
+    return code;
+}
+
+/// One step and all that its time counts.
+const std::vector<StudentReport>& Run::step() {
+    profile_->before_step();
+    const double start = log::now();
+    if (cached_teacher_ != nullptr && begins_epoch(progress_.step)) {
+        trainer_->phases().time(Phase::teacher, backend_,
+                                [&] { cached_teacher_->cache().share(world_); });
+    }
+    const auto& reports = trainer_->step(progress_.step + 1);
+    ++progress_.step;
+    backend_.synchronize();
+    const double seconds = log::now() - start;
+    progress_.seconds += seconds;
+    stepping_ += seconds;
+    profile_->after_step(progress_.step);
+    return reports;
+}
+
+ExitCode Run::steps() {
     stop_.note_save(last_save_seconds_);
     log::Progress bar("train", static_cast<double>(config_.train.steps));
     const std::int64_t steps = config_.train.steps;
     while (progress_.step < steps) {
         const double start = log::now();
-        if (cached_teacher_ != nullptr && begins_epoch(progress_.step)) {
-            cached_teacher_->cache().share(world_);
-        }
-        const auto& reports = trainer_->step(progress_.step + 1);
-        ++progress_.step;
-        backend_.synchronize();
-        const double seconds = log::now() - start;
-        progress_.seconds += seconds;
+        const double before = progress_.seconds;
+        const auto& reports = step();
+        const double seconds = progress_.seconds - before;
         after_step(reports);
         stop_.note_step(log::now() - start);  // an evaluation has to fit before max_time too
         const StopDecision decision = stop_.poll(world_);
@@ -84,6 +104,9 @@ void Run::after_step(const std::vector<StudentReport>& reports) {
             metrics_->train_row(step, tokens, flops * static_cast<double>(step),
                                 {progress_.seconds, trainer_->take_comm_exposed()}, students_,
                                 reports);
+            metrics_->phases_row(step, stepping_, trainer_->phases());
+            trainer_->phases().reset();
+            stepping_ = 0.0;
         }
         for (std::size_t k = 0; k < students_.size(); ++k) {
             if (reports[k].skipped) {

@@ -17,6 +17,7 @@
 #include "train/open_teacher_cache.hpp"
 #include "train/run_directory.hpp"
 #include "train/run_metrics.hpp"
+#include "train/run_profile.hpp"
 #include "train/run_state.hpp"
 #include "train/stop.hpp"
 
@@ -64,6 +65,8 @@ private:
     void print_top_k_bias();
     bool begins_epoch(std::int64_t step) const;
 
+    ExitCode steps();
+    const std::vector<StudentReport>& step();
     void after_step(const std::vector<StudentReport>& reports);
     void validate();
     void keep_best(const std::vector<LossTerms>& terms);
@@ -98,6 +101,8 @@ private:
     std::vector<std::unique_ptr<Validation>> validations_;
     std::vector<std::string> validation_names_;
     std::unique_ptr<RunMetrics> metrics_;  // rank 0
+    std::optional<RunProfile> profile_;
+    double stepping_ = 0.0;  // seconds of the steps since the last row of metrics
     Progress progress_;
     std::int64_t last_checkpoint_ = -1;
     double last_save_seconds_ = 0.0;

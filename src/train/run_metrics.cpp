@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "train/run_metrics.hpp"
 
+#include <fmt/core.h>
+
 #include <utility>
 
 namespace lrd {
@@ -15,6 +17,19 @@ std::vector<Column> loss_columns() {
             {"loss_kd", "nat per token", "tau^2 KL(teacher || student)"},
             {"loss_lm", "nat per token", "cross-entropy of the next token"},
             {"loss_clone", "1", "distance to the teacher's activations, reduced, without weight"}};
+}
+
+/// Together the phases are the step.
+std::vector<Column> phase_columns() {
+    const auto seconds = [](const std::string& name, const std::string& what) {
+        return Column{name,          "s", "time of rank 0 since the row before in " + what,
+                      h5::Type::f64, {},  true};
+    };
+    std::vector<Column> columns{seconds("step_s", "steps, their phases together")};
+    for (const char* name : phase_names) {
+        columns.push_back(seconds(fmt::format("{}_s", name), fmt::format("the phase {}", name)));
+    }
+    return columns;
 }
 
 void add_groups(std::vector<ColumnGroup>& groups, const Student& student, const std::string& split,
@@ -42,7 +57,8 @@ std::vector<ColumnGroup> groups_of(const Students& students,
            "time since the row before in which rank 0 did nothing but reduce gradients",
            h5::Type::f64,
            {},
-           true}}}};
+           true}}},
+        {"/phases", phase_columns()}};
     for (const auto& student : students) {
         std::vector<Column> train = loss_columns();
         train.push_back({"lr", "1", "learning rate of the update"});
@@ -86,6 +102,14 @@ void RunMetrics::train_row(std::int64_t step, double tokens, double flops, Secon
                            Json::object({{"loss_clone_tap", Json(reports[k].terms.clone_tap)}}));
         }
     }
+}
+
+void RunMetrics::phases_row(std::int64_t step, double step_seconds, const Phases& phases) {
+    Json row = Json::object({{"step_s", step_seconds}});
+    for (std::size_t i = 0; i < phase_names.size(); ++i) {
+        row[fmt::format("{}_s", phase_names[i])] = phases.seconds()[i];
+    }
+    writer_.append("/phases", step, row);
 }
 
 void RunMetrics::eval_row(std::int64_t step, const std::string& split, const Students& students,

@@ -24,6 +24,8 @@ public:
     };
     void train_row(std::int64_t step, double tokens, double flops, Seconds seconds,
                    const Students& students, const std::vector<StudentReport>& reports);
+    /// Seconds since the row before: of the steps, and of their phases.
+    void phases_row(std::int64_t step, double step_seconds, const Phases& phases);
     void eval_row(std::int64_t step, const std::string& split, const Students& students,
                   const std::vector<LossTerms>& terms);
     void event(std::int64_t step, const std::string& what, const Json& details) {

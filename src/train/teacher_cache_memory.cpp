@@ -24,6 +24,7 @@ MemoryCache::MemoryCache(CacheLayout all, Communicator& world)
         offsets_.push_back(offset);
         offset += layout().field_bytes(i);
     }
+    fresh_.reserve(known_.size());  // so that commit() allocates nothing
     if (memory_->writes()) {
         std::memset(states_.raw(), empty, states_.bytes());
     }

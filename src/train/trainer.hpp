@@ -51,6 +51,8 @@ public:
 
     std::int64_t tokens_per_step() const { return settings_.global_batch * source_.context(); }
     Phases& phases() { return phases_; }
+    /// Where steps write down what they do, ops and communication included; null: nowhere.
+    void set_profile(Profile* profile);
     const Arena& arena() const { return arena_; }
     HeadPass& head() { return head_; }
     /// What run.reproducible needs besides; null without it.
@@ -76,6 +78,8 @@ private:
     void report_terms();
     template <class Work>
     void communicate(const Work& work);
+    template <class Work>
+    double wait_for_ranks(const char* what, const Work& work);
 
     Backend& backend_;
     Communicator& world_;
@@ -102,6 +106,7 @@ private:
     double comm_exposed_ = 0.0;
     std::vector<StudentReport> reports_;
     Phases phases_;
+    Profile* profile_ = nullptr;
 };
 
 }  // namespace lrd

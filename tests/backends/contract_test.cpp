@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "backends/backend_test.hpp"
+#include "core/profile.hpp"
 #include "expect_error.hpp"
 
 namespace lrd::test {
@@ -225,17 +226,45 @@ TEST_P(ContractTest, AnUnknownDeviceIsAUsageError) {
     EXPECT_ERROR(ExitCode::usage, "abacus", make_backend("abacus"));
 }
 
-TEST_P(ContractTest, ProfileNamesTheOpsAndIsTakenOnce) {
-    const View x = f32(33, 48), y = f32(33, 48);
+TEST_P(ContractTest, AProfileHasEveryCallWithItsCostWhileItIsSet) {
+    const View x = f32(33, 48), y = f32(33, 48), z = f32(33, 33), bias = f32(1, 33).reshape({33});
+    const View out = f32(33, 16), lse = f32(1, 33).reshape({1, 1, 33});
+    const double bytes = 33 * 48 * 4;
+    Profile profile(5);
     backend().add(y, x);
-    EXPECT_TRUE(backend().take_profile().empty());
-    backend().set_profiling(true);
+    backend().set_profile(&profile);
     backend().add(y, x);
     backend().gelu(y, x);
-    const auto profile = backend().take_profile();
-    EXPECT_EQ(profile.count("add"), 1U);
-    EXPECT_EQ(profile.count("gelu"), 1U);
-    EXPECT_TRUE(backend().take_profile().empty());
+    backend().matmul({.c = z, .a = x, .b = y.t(), .bias = bias});
+    backend().matmul({.c = z, .a = x, .b = y.t(), .accumulate = true});
+    backend().attention(out, lse, x, {1, 33, 1, 16});
+    backend().synchronize();
+    EXPECT_EQ(profile.lost(), 0);
+    backend().add(y, x);
+    EXPECT_EQ(profile.lost(), 1);
+    backend().set_profile(nullptr);
+    backend().add(y, x);
+    EXPECT_EQ(profile.lost(), 1);
+    const struct {
+        std::string name;
+        double flops, bytes;
+    } expected[] = {{"add", 33 * 48, 3 * bytes},
+                    {"gelu", 12 * 33 * 48, 2 * bytes},
+                    {"matmul", 2 * 33 * 33 * 48, 2 * bytes + (33 * 33 + 33) * 4},
+                    {"matmul", 2 * 33 * 33 * 48, 2 * bytes + 2 * 33 * 33 * 4},
+                    {"attention", 2 * 33 * 33 * 16, bytes + (33 * 16 + 33) * 4}};
+    ASSERT_EQ(profile.spans().size(), std::size(expected));
+    double end = 0.0;
+    for (std::size_t i = 0; i < std::size(expected); ++i) {
+        const Span& span = profile.spans()[i];
+        EXPECT_EQ(span.name, expected[i].name);
+        EXPECT_EQ(span.track, Track::ops);
+        EXPECT_EQ(span.cost.flops, expected[i].flops) << span.name;
+        EXPECT_EQ(span.cost.bytes, expected[i].bytes) << span.name;
+        EXPECT_LE(end, span.begin);
+        EXPECT_LE(span.begin, span.end);
+        end = span.end;
+    }
 }
 
 LRD_ON_EVERY_BACKEND(ContractTest);

@@ -5,6 +5,7 @@
 
 #include "config/duration.hpp"
 #include "config/run_options.hpp"
+#include "config/step_range.hpp"
 #include "expect_error.hpp"
 #include "temporary_directory.hpp"
 
@@ -171,8 +172,14 @@ Value another(const Option& option) {
         *real = *real == 0.0 ? 1e-7 : *real / 3.0;
     } else if (auto* text = std::get_if<std::string>(&value)) {
         const auto& allowed = option.limits.allowed;
-        *text = allowed.empty() ? (option.key == "max_time" ? "90s" : "a \"\\\n\t\x7fß b")
+        *text = allowed.empty() ? "a \"\\\n\t\x7fß b"
                                 : (allowed.back() == *text ? allowed.front() : allowed.back());
+        if (option.key == "max_time") {
+            *text = "90s";
+        }
+        if (option.key == "profile_steps") {
+            *text = "2";
+        }
         if (option.key == "name") {
             *text = "é-2";
         }
@@ -222,13 +229,23 @@ TEST_F(ConfigTest, EveryChangeThatARunMustNotMakeIsNamed) {
     }
     EXPECT_EQ(open, (std::vector<std::string>{
                         "run.out", "run.resume", "run.device", "run.threads", "run.pin",
-                        "run.max_time", "train.micro_batch", "train.log_every", "train.eval_every",
-                        "train.checkpoint_every", "train.keep", "train.keep_best",
-                        "train.recompute", "train.patience"}));
+                        "run.max_time", "run.profile", "run.profile_steps", "train.micro_batch",
+                        "train.log_every", "train.eval_every", "train.checkpoint_every",
+                        "train.keep", "train.keep_best", "train.recompute", "train.patience"}));
     now.students[1].optim.lr = 0.5;
     EXPECT_EQ(differences(before, now), std::vector<std::string>{"student.b.optim.lr: 0.02 → 0.5"});
     now.students.pop_back();
     EXPECT_EQ(differences(before, now), std::vector<std::string>{"students: 2 → 1"});
+}
+
+TEST(StepRange, IsTwoStepsOrOne) {
+    EXPECT_EQ(parse_step_range("3-7").first, 3);
+    EXPECT_EQ(parse_step_range("3-7").last, 7);
+    EXPECT_EQ(parse_step_range("12").first, 12);
+    EXPECT_EQ(parse_step_range("12").last, 12);
+    for (const char* bad : {"", "-", "3-", "-7", "7-3", "0", "0-3", "3-7-9", "3 - 7", "x"}) {
+        EXPECT_ERROR(ExitCode::usage, "write 3-7", parse_step_range(bad));
+    }
 }
 
 TEST(Duration, IsReadInTheUsualSpellings) {

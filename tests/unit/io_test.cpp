@@ -81,6 +81,10 @@ TEST(Publish, ErrorsNameThePath) {
     EXPECT_NO_THROW(require_free_bytes(directory / "new/file", 1));
     EXPECT_ERROR(ExitCode::missing_input, "nothing", read_text(directory / "nothing"));
     EXPECT_ERROR(ExitCode::io, "/dev/full", write_text_and_fsync("/dev/full", "x"));
+    EXPECT_ERROR(ExitCode::io, "nowhere/a", require_publishable(directory / "nowhere/a"));
+    EXPECT_ERROR(ExitCode::io, "is a folder", require_publishable(directory.path()));
+    require_publishable(directory / "empty");
+    EXPECT_TRUE(std::filesystem::is_empty(directory.path()));
     publish_text(directory / "empty", "");
     EXPECT_EQ(read_text(directory / "empty"), "");
 }

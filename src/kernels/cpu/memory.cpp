@@ -17,17 +17,27 @@ void CpuBackend::release(void* data, std::size_t bytes) noexcept {
 void CpuBackend::discard(const View& view) noexcept { HostMemory().discard(view); }
 
 namespace {
+
+/// One core alone does not move what the memory can give.
+constexpr std::int64_t byte_grain = std::int64_t{1} << 20;
+
 void copy_bytes(void* to, const void* from, std::size_t bytes) {
-    if (bytes > 0) {
-        std::memcpy(to, from, bytes);
-    }
+    for_ranges(static_cast<std::int64_t>(bytes), byte_grain,
+               [&](std::int64_t begin, std::int64_t end) {
+                   std::memcpy(static_cast<std::byte*>(to) + begin,
+                               static_cast<const std::byte*>(from) + begin,
+                               static_cast<std::size_t>(end - begin));
+               });
 }
+
 }  // namespace
 
 void CpuBackend::do_zero(const View& x) {
-    if (x.size() > 0) {
-        std::memset(x.raw(), 0, x.bytes());
-    }
+    for_ranges(static_cast<std::int64_t>(x.bytes()), byte_grain,
+               [&](std::int64_t begin, std::int64_t end) {
+                   std::memset(static_cast<std::byte*>(x.raw()) + begin, 0,
+                               static_cast<std::size_t>(end - begin));
+               });
 }
 void CpuBackend::do_copy(const View& to, const View& from) {
     copy_bytes(to.raw(), from.raw(), to.bytes());

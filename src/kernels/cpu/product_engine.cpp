@@ -133,6 +133,12 @@ ProductEngine::Entry& ProductEngine::find(const ProductShape& shape) {
     }
 }
 
+void ProductEngine::learn(const ProductEngine& other) {
+    for (const auto& [shape, entry] : other.entries_) {
+        find(shape);
+    }
+}
+
 namespace {
 
 template <class T>

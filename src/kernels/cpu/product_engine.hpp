@@ -24,6 +24,7 @@ public:
     Buffer& operator=(const Buffer&) = delete;
 
     std::byte* bytes(std::size_t count);
+    std::size_t size() const { return size_; }
     float* floats(std::int64_t count) {
         return reinterpret_cast<float*>(bytes(static_cast<std::size_t>(count) * sizeof(float)));
     }
@@ -76,6 +77,8 @@ public:
     void run(std::int64_t M, std::int64_t N, std::int64_t K, Factor c, Factor a, Factor b,
              bool accumulate = false, float* bias = nullptr);
 
+    std::size_t count() const { return entries_.size(); }  ///< of shapes that it knows
+    void learn(const ProductEngine& other);                ///< the shapes of another one
     /// Bytes of b (K, N) in the layout that products of many rows like best; 0: as it is.
     std::size_t packed_bytes(const View& b);
     void pack(const View& packed, const View& b);

@@ -5,6 +5,7 @@
 
 #include <omp.h>
 
+#include <algorithm>
 #include <exception>
 #include <memory>
 #include <vector>
@@ -54,9 +55,27 @@ public:
         if (error) {
             std::rethrow_exception(error);
         }
+        level();
     }
 
 private:
+    /// What one worker has come to need, all have: which of them meets it first is chance, and a
+    /// later call must find it there.
+    void level() {
+        const auto differ = [&](const auto& one) {
+            return one->products.count() != workers_.front()->products.count() ||
+                   one->floats.size() != workers_.front()->floats.size();
+        };
+        while (std::any_of(workers_.begin(), workers_.end(), differ)) {
+            for (const auto& from : workers_) {
+                for (const auto& to : workers_) {
+                    to->products.learn(from->products);
+                    to->floats.bytes(from->floats.size());
+                }
+            }
+        }
+    }
+
     std::vector<std::unique_ptr<Worker>> workers_;
 };
 
