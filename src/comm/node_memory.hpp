@@ -22,6 +22,11 @@ public:
 
     void* allocate(std::size_t bytes) override { return own_.allocate(bytes); }
     void release(void* data, std::size_t bytes) noexcept override { own_.release(data, bytes); }
+    void discard(const View& view) noexcept override {
+        if (!shared()) {
+            own_.discard(view);
+        }
+    }
     void begin_host_access(const View& view) override { own_.begin_host_access(view); }
     void end_host_access(const View& view) noexcept override { own_.end_host_access(view); }
     bool is_host() const override { return own_.is_host(); }

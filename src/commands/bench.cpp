@@ -135,7 +135,7 @@ struct Setup {
           teacher_model(teacher_weights, "teacher", shape, true),
           tokens(config.V, o.context) {
         initialise({{&teacher_weights, "random", 1}}, nullptr);
-        teacher_weights.materialise();  // its operands in bf16
+        teacher_weights.materialise();
         const LossSettings loss;
         teacher.emplace(o.teacher, teacher_model, shape, loss.clone != 0.0, loss.tau);
         std::vector<Initialisation> first_values;
@@ -150,6 +150,7 @@ struct Setup {
             first_values.push_back({&students.back()->weights, "random", 1});
         }
         initialise(first_values, nullptr);
+        teacher_weights.release_masters();
         TrainSettings train;
         train.global_batch = o.micro_batch * world.size();
         train.micro_batch = o.micro_batch;

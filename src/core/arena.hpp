@@ -18,6 +18,8 @@ public:
     virtual void* allocate(
         std::size_t bytes) = 0;  ///< 64-byte aligned; throws Error(out_of_memory)
     virtual void release(void* data, std::size_t bytes) noexcept = 0;
+    /// The content of `view` is of no use any more: its pages may go until somebody writes there.
+    virtual void discard(const View& /*view*/) noexcept {}
     /// Between begin and end the host (MPI, say) may touch the bytes of `view` in place. Only
     /// memory that the host can address answers; the calls nest.
     virtual void begin_host_access(const View& view) = 0;
@@ -59,6 +61,8 @@ public:
 
     /// A new region of undefined content.
     View region(const std::string& name, DType dtype, std::initializer_list<std::int64_t> shape);
+
+    void discard(const View& view) noexcept { memory_->discard(view); }
 
     const std::string& name() const { return name_; }
     const std::vector<Region>& regions() const { return regions_; }

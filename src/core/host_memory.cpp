@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "core/host_memory.hpp"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstdint>
 #include <cstdlib>
 
 #include "core/check.hpp"
@@ -21,5 +25,15 @@ void* HostMemory::allocate(std::size_t bytes) {
 }
 
 void HostMemory::release(void* data, std::size_t) noexcept { std::free(data); }
+
+void HostMemory::discard(const View& view) noexcept {
+    const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+    const auto begin = reinterpret_cast<std::uintptr_t>(view.raw());
+    const std::uintptr_t first = (begin + page - 1) / page * page;
+    const std::uintptr_t end = (begin + view.bytes()) / page * page;
+    if (first < end) {
+        madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);
+    }
+}
 
 }  // namespace lrd

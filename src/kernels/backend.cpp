@@ -69,6 +69,7 @@ void check_product(const Operands& check, const Product& p) {
         check.has_shape("bias", p.bias, {p.c.cols()});
         LRD_CHECK(!p.accumulate, "matmul: bias and accumulate exclude each other");
     }
+    check.require(!p.packed_b || p.packed_b.dtype() == DType::i8, "packed_b is not from pack()");
 }
 }  // namespace
 
@@ -83,6 +84,18 @@ void Backend::grouped_matmul(std::span<const Product> products) {
         check_product(check, product);
     }
     Call::run(*this, "grouped_matmul", [&] { do_grouped_matmul(products); });
+}
+
+std::size_t Backend::packed_bytes(const View& b) {
+    Operands("pack").is_factor("b", b, b.rows(), b.cols());
+    return do_packed_bytes(b);
+}
+
+void Backend::pack(const View& packed, const View& b) {
+    const Operands check("pack");
+    check.is_factor("b", b, b.rows(), b.cols());
+    check.has_shape("packed", packed, {static_cast<std::int64_t>(do_packed_bytes(b))});
+    Call::run(*this, "pack", [&] { do_pack(packed, b); });
 }
 
 // ---- pointwise and per column

@@ -31,6 +31,7 @@ struct Product {
     View b;                   // (K, N) of the dtype of a
     View bias = {};           // (N) or none
     bool accumulate = false;  // c += instead of c =; not together with a bias
+    View packed_b = {};       // b again, as pack() has laid it out, or none
 };
 
 /// B sequences of T tokens, H heads of width D.
@@ -137,6 +138,9 @@ public:
     // ---- products
     void matmul(const Product& product);
     void grouped_matmul(std::span<const Product> products);  ///< independent of each other
+    /// Bytes of b (K, N) as this device multiplies it fastest; 0: as it is.
+    std::size_t packed_bytes(const View& b);
+    void pack(const View& packed, const View& b);  // (packed_bytes(b)) i8 = b
 
     // ---- pointwise and per column
     void add(const View& y, const View& x);             // y += x, any equal shape, dense
@@ -216,6 +220,8 @@ protected:
     virtual void do_cast(const View& to, const View& from) = 0;
     virtual void do_matmul(const Product& product) = 0;
     virtual void do_grouped_matmul(std::span<const Product> products) = 0;
+    virtual std::size_t do_packed_bytes(const View& b) = 0;
+    virtual void do_pack(const View& packed, const View& b) = 0;
     virtual void do_add(const View& y, const View& x) = 0;
     virtual void do_column_sums(const View& sums, const View& x) = 0;
     virtual void do_gelu(const View& y, const View& x) = 0;

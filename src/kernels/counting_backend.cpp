@@ -24,6 +24,7 @@ public:
     void release(void* data, std::size_t bytes) noexcept override {
         munmap(data, std::max<std::size_t>(bytes, 1));
     }
+    void discard(const View&) noexcept override {}
 };
 
 }  // namespace

@@ -33,6 +33,7 @@ constexpr std::array rules{
     Rule{"cast", floats},
     Rule{"matmul", f32, "a b c"},
     Rule{"grouped_matmul", f32, "a b c"},
+    Rule{"pack", floats | bit(DType::i8)},
     Rule{"add", f32},
     Rule{"column_sums", f32, "x"},
     Rule{"gelu", f32, "x y"},

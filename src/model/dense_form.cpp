@@ -11,6 +11,9 @@ std::vector<Parameter> DenseForm::trained() const {
 void DenseForm::bind(const FormMemory& memory) {
     w_ = memory.trained(shape().name + ".weight");
     operand_ = memory.operands(shape().name + ".weight");
+    if (memory.packs != nullptr) {
+        packed_ = memory.packs->add(shape().name + ".weight", operand_);
+    }
     b_ = memory.trained(shape().name + ".bias");
     if (memory.d_materialised.table != nullptr) {
         d_w_ = memory.d_materialised(shape().name + ".weight");
@@ -19,7 +22,7 @@ void DenseForm::bind(const FormMemory& memory) {
 }
 
 void DenseForm::forward(Backend& backend, const View& y, const View& x, const View&) const {
-    backend.matmul({.c = y, .a = x, .b = operand_, .bias = b_});
+    backend.matmul({.c = y, .a = x, .b = operand_, .bias = b_, .packed_b = packed_});
 }
 
 void DenseForm::backward(Backend& backend, const View& d_x, const View& d_y, const View& x,

@@ -20,6 +20,7 @@ public:
 private:
     View w_, d_w_;  // (n, m) = Wᵀ
     View operand_;  // w_ as products take it
+    View packed_;   // the same as they take it fastest, where it stays as it is
     View b_, d_b_;  // (m)
 };
 

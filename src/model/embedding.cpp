@@ -57,6 +57,9 @@ Embedding::Table Embedding::bound(const FormMemory& memory, const std::string& n
 void Embedding::bind(const FormMemory& memory) {
     input_ = bound(memory, tables().front());
     head_ = bound(memory, tables().back());
+    if (rank_ == 0 && memory.packs != nullptr) {
+        head_.packed = memory.packs->add(tables().back(), head_.e_op.t());
+    }
 }
 
 void Embedding::forward(Backend& backend, const View& x, const View& ids, const View& kept) const {
@@ -81,7 +84,7 @@ void Embedding::backward(Backend& backend, const View& d_x, const View& operand,
 
 void Embedding::logits(Backend& backend, const View& z, const View& x, const View& kept) const {
     if (rank_ == 0) {
-        backend.matmul({.c = z, .a = x, .b = head_.e_op.t()});
+        backend.matmul({.c = z, .a = x, .b = head_.e_op.t(), .packed_b = head_.packed});
         return;
     }
     backend.matmul({.c = kept, .a = x, .b = head_.de_op.t()});  // x Deᵀ

@@ -39,6 +39,7 @@ public:
 private:
     struct Table {
         View e, d_e, e_op;        // (V, C) when dense; `_op`: as products take it
+        View packed;              // e_opᵀ as they take it fastest, where it stays as it is
         View ce, de, d_ce, d_de;  // (V, re), (re, C) when factored
         View ce_op, de_op;
     };

@@ -10,14 +10,32 @@
 
 namespace lrd {
 
-void add_product(ProductStages& stages, std::size_t stage, const Product& product) {
-    stages.resize(std::max(stages.size(), stage + 1));
-    stages[stage].push_back(product);
+Stage& Stages::at(std::size_t stage) {
+    stages_.resize(std::max(stages_.size(), stage + 1));
+    return stages_[stage];
 }
 
-void run(Backend& backend, const ProductStages& stages) {
-    for (const auto& stage : stages) {
-        backend.grouped_matmul(stage);
+void Stages::run(Backend& backend) const {
+    for (const Stage& stage : stages_) {
+        for (const Cast& cast : stage.casts) {
+            backend.cast(cast.to, cast.from);
+        }
+        backend.grouped_matmul(stage.products);
+    }
+}
+
+View Packs::add(const std::string& name, const View& b) {
+    const auto bytes = static_cast<std::int64_t>(backend_->packed_bytes(b));
+    if (bytes == 0) {
+        return {};
+    }
+    packs_.push_back({arena_->region(name + " packed", DType::i8, {bytes}), b});
+    return packs_.back().to;
+}
+
+void Packs::run() const {
+    for (const Pack& pack : packs_) {
+        backend_->pack(pack.to, pack.from);
     }
 }
 

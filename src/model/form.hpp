@@ -21,22 +21,52 @@ struct FormSpec {
     std::int64_t rank = 0;  // of the factors; unused for dense
 };
 
-/// Products in the order of their dependencies: those of one stage are independent of each other.
-using ProductStages = std::vector<std::vector<Product>>;
-void add_product(ProductStages& stages, std::size_t stage, const Product& product);
-void run(Backend& backend, const ProductStages& stages);
-
-/// What is copied to another dtype, once per step.
+/// What is copied to another dtype.
 struct Cast {
     View to, from;
+};
+
+/// What is done once per step, stage after stage: its casts, then its products, which are
+/// independent of each other.
+struct Stage {
+    std::vector<Cast> casts;
+    std::vector<Product> products;
+};
+class Stages {
+public:
+    void add(std::size_t stage, const Cast& cast) { at(stage).casts.push_back(cast); }
+    void add(std::size_t stage, const Product& product) { at(stage).products.push_back(product); }
+    void run(Backend& backend) const;
+
+private:
+    Stage& at(std::size_t stage);
+    std::vector<Stage> stages_;
+};
+
+/// Factors that stay as they are, once more as products take them fastest.
+class Packs {
+public:
+    Packs(Backend& backend, Arena& arena) : backend_(&backend), arena_(&arena) {}
+    /// Room for b (K, N), or none where the device takes it best as it is.
+    View add(const std::string& name, const View& b);
+    void run() const;
+
+private:
+    struct Pack {
+        View to, from;
+    };
+    Backend* backend_;
+    Arena* arena_;
+    std::vector<Pack> packs_;
 };
 
 /// The memory a form works in. `d_materialised` is reduced over the ranks before pull_back.
 struct FormMemory {
     Tensors trained, d_trained, d_materialised;  // gradients are empty at inference
     Tensors operands;                            // trained, as products take it (Backend::stored)
-    Tensors teacher;                             // frozen; empty without a teacher
+    Tensors teacher;                             // its operands, frozen; empty without a teacher
     Arena* arena;                                // for what the form keeps besides
+    Packs* packs;                                // of a model that stays as it is, or null
 };
 
 class Form {
@@ -55,10 +85,8 @@ public:
     virtual std::int64_t kept_width() const { return 0; }
 
     virtual void bind(const FormMemory& memory) = 0;
-    virtual void plan_materialise(ProductStages&) const {}
-    virtual void plan_pull_back(ProductStages&) const {}
-    /// After plan_materialise, of what it makes.
-    virtual void plan_casts(std::vector<Cast>&) const {}
+    virtual void plan_materialise(Stages&) const {}
+    virtual void plan_pull_back(Stages&) const {}
 
     /// y (N, m) = x (N, n) Wᵀ + b; kept (N, kept_width) out.
     virtual void forward(Backend&, const View& y, const View& x, const View& kept) const = 0;

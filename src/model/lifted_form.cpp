@@ -39,30 +39,33 @@ void LiftedForm::bind(const FormMemory& memory) {
         d_p_r_ = memory.d_trained(name + ".P_r");
         d_s_ = memory.arena->region(name + ".d_S", DType::f32, {rank(), rank()});
         p_lt_d_s_ = d_u_;  // pull_back has read it by then
+        p_lt_d_s_op_ = stored == DType::f32
+                           ? p_lt_d_s_
+                           : memory.arena->region(name + ".P_lt_d_S operand", stored, {m, rank()});
     }
 }
 
-void LiftedForm::plan_materialise(ProductStages& stages) const {
-    add_product(stages, 0, {.c = w_p_r_, .a = w_, .b = r_});    // W P_r
-    add_product(stages, 1, {.c = s_, .a = p_l_, .b = w_p_r_});  // S = P_l (W P_r)
-    add_product(stages, 2, {.c = u_, .a = p_l_.t(), .b = s_});  // U = P_lᵀ S
-}
-
-void LiftedForm::plan_casts(std::vector<Cast>& casts) const {
+void LiftedForm::plan_materialise(Stages& stages) const {
+    stages.add(0, Product{.c = w_p_r_, .a = w_, .b = r_op_});  // W P_r
+    stages.add(1, Product{.c = s_, .a = p_l_, .b = w_p_r_});   // S = P_l (W P_r)
+    stages.add(2, Product{.c = u_, .a = p_l_.t(), .b = s_});   // U = P_lᵀ S
     if (u_op_.dtype() != u_.dtype()) {
-        casts.push_back({u_op_, u_});
+        stages.add(3, Cast{u_op_, u_});
     }
 }
 
 // d_S = P_l d_U; d_P_l = S d_Uᵀ + d_S (W P_r)ᵀ; d_P_r = xᵀ(d_y U) + Wᵀ P_lᵀ d_S. The second terms
 // are the core path: paper eq. 9 and, corrected, eq. 10 (theory.md E3). The first term of d_P_r is
 // the materialised gradient, which the owner has copied into d_P_r before these products run.
-void LiftedForm::plan_pull_back(ProductStages& stages) const {
-    add_product(stages, 0, {.c = d_s_, .a = p_l_, .b = d_u_});
-    add_product(stages, 0, {.c = d_p_l_, .a = s_, .b = d_u_.t()});
-    add_product(stages, 1, {.c = d_p_l_, .a = d_s_, .b = w_p_r_.t(), .accumulate = true});
-    add_product(stages, 1, {.c = p_lt_d_s_, .a = p_l_.t(), .b = d_s_});
-    add_product(stages, 2, {.c = d_p_r_, .a = w_.t(), .b = p_lt_d_s_, .accumulate = true});
+void LiftedForm::plan_pull_back(Stages& stages) const {
+    stages.add(0, Product{.c = d_s_, .a = p_l_, .b = d_u_});
+    stages.add(0, Product{.c = d_p_l_, .a = s_, .b = d_u_.t()});
+    stages.add(1, Product{.c = d_p_l_, .a = d_s_, .b = w_p_r_.t(), .accumulate = true});
+    stages.add(1, Product{.c = p_lt_d_s_, .a = p_l_.t(), .b = d_s_});
+    if (p_lt_d_s_op_.dtype() != p_lt_d_s_.dtype()) {
+        stages.add(2, Cast{p_lt_d_s_op_, p_lt_d_s_});
+    }
+    stages.add(2, Product{.c = d_p_r_, .a = w_.t(), .b = p_lt_d_s_op_, .accumulate = true});
 }
 
 }  // namespace lrd

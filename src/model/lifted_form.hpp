@@ -14,17 +14,17 @@ public:
     std::vector<Parameter> trained() const override;
     std::vector<Parameter> materialised() const override;
     void bind(const FormMemory& memory) override;
-    void plan_materialise(ProductStages& stages) const override;
-    void plan_pull_back(ProductStages& stages) const override;
-    void plan_casts(std::vector<Cast>& casts) const override;
+    void plan_materialise(Stages& stages) const override;
+    void plan_pull_back(Stages& stages) const override;
 
 private:
-    View w_;            // (m, n) the teacher's, frozen
+    View w_;            // (m, n) the teacher's, frozen, as products take it
     View p_l_, d_p_l_;  // (r, m)
     View d_p_r_;        // (n, r) of the trained P_r; d_r_ is that of the materialised one
     View w_p_r_;        // (m, r) = W P_r
     View s_, d_s_;      // (r, r) the core
     View p_lt_d_s_;     // (m, r) = P_lᵀ d_S
+    View p_lt_d_s_op_;  // as products take it
 };
 
 }  // namespace lrd

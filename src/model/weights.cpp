@@ -64,7 +64,8 @@ Weights::Weights(Backend& backend, const std::string& name, Architecture archite
       architecture_(std::move(architecture)),
       use_(use),
       arena_(memory != nullptr ? *memory : backend, name + " weights"),
-      embedding_(architecture_.config, architecture_.embedding_rank) {
+      embedding_(architecture_.config, architecture_.embedding_rank),
+      packs_(backend, arena_) {
     const std::vector<LinearShape> shapes = linear_shapes(config());
     LRD_CHECK(architecture_.linears.size() == shapes.size(), "{} forms for {} linears",
               architecture_.linears.size(), shapes.size());
@@ -87,7 +88,7 @@ void Weights::bind(const Weights* teacher) {
     operands_ = parameters_;
     if (backend_.stored() != DType::f32) {
         operands_ = flat("operands", trained_table_, backend_.stored());
-        casts_.push_back({operands_.flat, parameters_.flat});
+        materialise_.add(0, Cast{operands_.flat, parameters_.flat});
     }
     if (trains()) {
         d_materialised_ = flat("gradients", materialised_table_);
@@ -100,13 +101,13 @@ void Weights::bind(const Weights* teacher) {
                             d_trained_,
                             d_materialised_,
                             operands_,
-                            teacher != nullptr ? teacher->parameters() : Tensors{},
-                            &arena_};
+                            teacher != nullptr ? teacher->operands() : Tensors{},
+                            &arena_,
+                            trains() ? nullptr : &packs_};
     embedding_.bind(memory);
     for (const auto& form : forms_) {
         form->bind(memory);
         form->plan_materialise(materialise_);
-        form->plan_casts(casts_);
         if (trains()) {
             form->plan_pull_back(pull_back_);
         }
@@ -134,10 +135,23 @@ const Form& Weights::form(std::int64_t layer, Linear linear) const {
 }
 
 void Weights::materialise() {
-    run(backend_, materialise_);
-    for (const Cast& cast : casts_) {
-        backend_.cast(cast.to, cast.from);
+    materialise_.run(backend_);
+    packs_.run();
+}
+
+const Tensors& Weights::parameters() const {
+    LRD_CHECK(!masters_released_, "the parameters of {} are released", arena_.name());
+    return parameters_;
+}
+
+// Tables come before linears in the flat arena, vectors after them; both are read in fp32.
+void Weights::release_masters() {
+    if (trains() || operands_.flat.dtype() == parameters_.flat.dtype()) {
+        return;
     }
+    const std::int64_t first = trained_table_.find(forms_.front()->trained().front().name).offset;
+    arena_.discard(parameters_.flat.at(first, {trained_table_.decay_end() - first}));
+    masters_released_ = true;
 }
 
 void Weights::zero_gradients() { backend_.zero(d_materialised_.flat); }
@@ -151,7 +165,7 @@ void Weights::pull_back() {
             backend_.copy(d_trained_(p.name), d_materialised_.view(p));
         }
     }
-    run(backend_, pull_back_);
+    pull_back_.run(backend_);
 }
 
 }  // namespace lrd

@@ -58,11 +58,15 @@ public:
     const Norm& ln_f() const { return norms_.back(); }
 
     const ParameterTable& trained() const { return trained_table_; }
-    const Tensors& parameters() const { return parameters_; }     ///< trained tensors
+    const Tensors& parameters() const;                            ///< trained tensors
+    const Tensors& operands() const { return operands_; }         ///< as products take them
     const Tensors& gradients() const { return d_trained_; }       ///< of these, after pull_back
     const Tensors& to_reduce() const { return d_materialised_; }  ///< after backward
 
-    void materialise();     ///< once per step, before the first forward; after loading
+    void materialise();  ///< once per step, before the first forward; after loading
+    /// Gives back the memory of what materialise() has copied for products and nothing else reads:
+    /// the linears of a frozen model. Its parameters() are then no more.
+    void release_masters();
     void zero_gradients();  ///< of the materialised tensors
     void pull_back();       ///< once per step, after the reduction
     std::size_t bytes() const { return arena_.bytes(); }
@@ -82,8 +86,9 @@ private:
     Tensors parameters_, operands_, d_trained_, d_materialised_;
     View positions_, d_positions_;
     std::vector<Norm> norms_;  // ln_1, ln_2 of each layer, then ln_f
-    ProductStages materialise_, pull_back_;
-    std::vector<Cast> casts_;
+    bool masters_released_ = false;
+    Stages materialise_, pull_back_;
+    Packs packs_;
 };
 
 }  // namespace lrd

@@ -225,6 +225,9 @@ void Run::start_or_resume() {
     if (complete() && found) {
         return;  // complete: nothing is written
     }
+    if (teacher_weights_) {
+        teacher_weights_->release_masters();
+    }
     print_top_k_bias();
     open_metrics();
     if (!found) {

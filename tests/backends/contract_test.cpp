@@ -34,6 +34,8 @@ TEST_P(ContractTest, ProductsOfWrongShapes) {
     EXPECT_REFUSED("matmul", b.matmul({f32(8), f32(2, 3), f32(3, 4)}));
     EXPECT_REFUSED("matmul", b.matmul({f32(2, 4), f32(2, 3), f32(3, 4), f32(4), true}));
     EXPECT_REFUSED("matmul", b.matmul({View(), f32(2, 3), f32(3, 4)}));
+    EXPECT_REFUSED("matmul", b.matmul({f32(2, 4), f32(2, 3), f32(3, 4), {}, false, f32(12)}));
+    EXPECT_REFUSED("pack", b.pack(f32(12), f32(3, 4)));
     EXPECT_REFUSED("matmul", b.matmul({f32(2, 4), i32(6).reshape({2, 3}), f32(3, 4)}));
     const Product good{f32(2, 4), f32(2, 3), f32(3, 4)}, bad{f32(2, 4), f32(2, 3), f32(4, 4)};
     EXPECT_REFUSED("matmul", b.grouped_matmul(std::array{good, bad}));

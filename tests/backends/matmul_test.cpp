@@ -116,6 +116,32 @@ TEST_P(MatmulTest, Fp32OfStoredFactors) {
     }
 }
 
+/// What pack() has laid out stands for b, for any number of rows and whichever way b lies.
+TEST_P(MatmulTest, Packed) {
+    for (const std::size_t rows : {1U, 3U, 130U}) {
+        for (const Layout layout : {whole, turned, slice}) {
+            const Case c = make_case(random(rows, 70), random(70, 131), true, false);
+            const Placed b = place(c.b, layout, std::nan(""));
+            const auto bytes = static_cast<std::int64_t>(backend().packed_bytes(b.view));
+            if (bytes == 0) {
+                return;  // this device multiplies it fastest as it is
+            }
+            Arena arena(backend(), "packed");
+            const View packed = arena.region("packed", DType::i8, {bytes});
+            backend().pack(packed, b.view);
+            backend().zero(b.storage);  // it is the packed one that is multiplied
+            const View out = put_stored(c.c0);
+            backend().matmul({.c = out,
+                              .a = put_stored(c.a),
+                              .b = b.view,
+                              .bias = put(c.bias),
+                              .packed_b = packed});
+            expect_close(fmt::format("{}x70x131 packed", rows), Op::product, get(out).data,
+                         c.want.data, c.magnitude.data, 70.0);
+        }
+    }
+}
+
 TEST_P(MatmulTest, OddAndTailShapes) {
     for (const std::size_t rows : {1U, 3U, 31U, 33U, 130U}) {
         for (const std::size_t inner : {1U, 5U, 48U, 768U}) {

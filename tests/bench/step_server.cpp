@@ -82,6 +82,7 @@ void serve(const std::string& path, const StepOptions& options, Communicator& wo
     if (world.rank() == 0) {
         setup.write(path);
     }
+    setup.release_masters();
     answer(world, ready(setup, world, *backend));
     while (true) {
         std::string command;

@@ -232,6 +232,12 @@ void StepSetup::write(const std::string& path) const {
     safetensors::write(path, std::move(sources), {});
 }
 
+void StepSetup::release_masters() {
+    if (teacher_weights_) {
+        teacher_weights_->release_masters();
+    }
+}
+
 double StepSetup::flops(int world_size) const {
     const Architecture* whole = teacher_weights_ ? &teacher_weights_->architecture() : nullptr;
     const std::int64_t rows = shape_.rows();

@@ -52,6 +52,8 @@ public:
     std::vector<StudentReport> step();
     /// Everything that is trained or read, and the tokens: teacher/NAME, student/K/NAME, tokens.
     void write(const std::string& path) const;
+    /// As a run does after its start; nothing can be written from here on.
+    void release_masters();
     /// FLOPs of a step over all ranks, as `lrd bench` counts them.
     double flops(int world_size) const;
     std::int64_t tokens_per_step() const { return options_.global_batch * options_.config.T; }

@@ -24,6 +24,7 @@ public:
     const char* name() const override { return "cpu"; }
     void* allocate(std::size_t bytes) override;
     void release(void* data, std::size_t bytes) noexcept override;
+    void discard(const View& view) noexcept override;
     void begin_host_access(const View&) override {}
     void end_host_access(const View&) noexcept override {}
     bool is_host() const override { return true; }
@@ -41,6 +42,8 @@ protected:
     void do_cast(const View& to, const View& from) override;
     void do_matmul(const Product& product) override;
     void do_grouped_matmul(std::span<const Product> products) override;
+    std::size_t do_packed_bytes(const View& b) override;
+    void do_pack(const View& packed, const View& b) override;
     void do_add(const View& y, const View& x) override;
     void do_column_sums(const View& sums, const View& x) override;
     void do_gelu(const View& y, const View& x) override;

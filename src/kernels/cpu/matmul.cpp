@@ -23,4 +23,8 @@ void CpuBackend::do_grouped_matmul(std::span<const Product> products) {
                     });
 }
 
+std::size_t CpuBackend::do_packed_bytes(const View& b) { return team_->products.packed_bytes(b); }
+
+void CpuBackend::do_pack(const View& packed, const View& b) { team_->products.pack(packed, b); }
+
 }  // namespace lrd

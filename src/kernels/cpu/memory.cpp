@@ -14,6 +14,8 @@ void CpuBackend::release(void* data, std::size_t bytes) noexcept {
     HostMemory().release(data, bytes);
 }
 
+void CpuBackend::discard(const View& view) noexcept { HostMemory().discard(view); }
+
 namespace {
 void copy_bytes(void* to, const void* from, std::size_t bytes) {
     if (bytes > 0) {

@@ -69,7 +69,7 @@ std::size_t ProductShapeHash::operator()(const ProductShape& s) const {
     }
     std::int64_t flags = s.threads;
     for (const bool flag :
-         {s.transposed_a, s.transposed_b, s.bias, s.accumulate, s.bf16, s.bf16_c}) {
+         {s.transposed_a, s.transposed_b, s.packed_b, s.bias, s.accumulate, s.bf16, s.bf16_c}) {
         flags = 2 * flags + (flag ? 1 : 0);
     }
     mix(flags);
@@ -78,15 +78,26 @@ std::size_t ProductShapeHash::operator()(const ProductShape& s) const {
 
 ProductEngine::ProductEngine() : engine_(dnnl::engine::kind::cpu, 0), stream_(engine_) {}
 
+namespace {
+
+dnnl::memory::data_type type_of(bool bf16) {
+    return bf16 ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32;
+}
+
+dnnl::memory::desc matrix(std::int64_t rows, std::int64_t cols, bool bf16, std::int64_t ld,
+                          bool transposed) {
+    return {{rows, cols},
+            type_of(bf16),
+            transposed ? dnnl::memory::dims{1, ld} : dnnl::memory::dims{ld, 1}};
+}
+
+}  // namespace
+
 ProductEngine::Entry ProductEngine::make(const ProductShape& s) {
     using dnnl::memory;
-    const auto matrix = [](std::int64_t rows, std::int64_t cols, bool bf16, std::int64_t ld,
-                           bool transposed) {
-        return memory::desc({rows, cols}, bf16 ? memory::data_type::bf16 : memory::data_type::f32,
-                            transposed ? memory::dims{1, ld} : memory::dims{ld, 1});
-    };
     const memory::desc a = matrix(s.M, s.K, s.bf16, s.ld_a, s.transposed_a);
-    const memory::desc b = matrix(s.K, s.N, s.bf16, s.ld_b, s.transposed_b);
+    const memory::desc b = s.packed_b ? packed_layout(s.K, s.N, s.bf16)
+                                      : matrix(s.K, s.N, s.bf16, s.ld_b, s.transposed_b);
     const memory::desc c = matrix(s.M, s.N, s.bf16_c, s.ld_c, false);
     const memory::desc bias = matrix(1, s.N, false, s.N, false);
     dnnl::primitive_attr attributes;
@@ -166,10 +177,10 @@ void ProductEngine::run(std::int64_t M, std::int64_t N, std::int64_t K, Factor c
         add_bias_only(M, N, c, accumulate, bias);
         return;
     }
-    Entry& entry = find({M, N, K, a.ld, b.ld, c.ld, a.transposed, b.transposed, bias != nullptr,
-                         accumulate, a.bf16, c.bf16, omp_get_max_threads()});
+    Entry& entry = find({M, N, K, a.ld, b.ld, c.ld, a.transposed, b.transposed, b.packed != nullptr,
+                         bias != nullptr, accumulate, a.bf16, c.bf16, omp_get_max_threads()});
     entry.a.set_data_handle(a.data, stream_);
-    entry.b.set_data_handle(b.data, stream_);
+    entry.b.set_data_handle(b.packed != nullptr ? b.packed : b.data, stream_);
     entry.c.set_data_handle(c.data, stream_);
     entry.scratch.set_data_handle(scratch_.bytes(scratch_bytes_), stream_);
     std::array<dnnl_exec_arg_t, 5> args{{{DNNL_ARG_SRC, entry.a.get()},
@@ -187,6 +198,36 @@ void ProductEngine::run(std::int64_t M, std::int64_t N, std::int64_t K, Factor c
               static_cast<int>(status), M, N, K);
 }
 
+// The layout is asked for once, for many rows; products of fewer take it as it then is.
+const dnnl::memory::desc& ProductEngine::packed_layout(std::int64_t K, std::int64_t N, bool bf16) {
+    const auto [at, fresh] = packed_layouts_.try_emplace({K, N, bf16});
+    if (fresh) {
+        constexpr std::int64_t many = 1024;
+        const dnnl::memory::desc any({K, N}, type_of(bf16), dnnl::memory::format_tag::any);
+        const dnnl::matmul::desc operation(matrix(many, K, bf16, K, false), any,
+                                           matrix(many, N, bf16, N, false));
+        at->second = dnnl::matmul::primitive_desc(operation, engine_).weights_desc();
+    }
+    return at->second;
+}
+
+std::size_t ProductEngine::packed_bytes(const View& b) {
+    if (b.size() == 0 || b.dtype() != DType::bf16) {
+        return 0;
+    }
+    const dnnl::memory::desc& layout = packed_layout(b.rows(), b.cols(), true);
+    const bool plain = layout.data.format_desc.blocking.inner_nblks == 0;
+    return plain ? 0 : layout.get_size();
+}
+
+void ProductEngine::pack(const View& packed, const View& b) {
+    const Factor from = factor_of(b);
+    dnnl::memory plain(matrix(b.rows(), b.cols(), from.bf16, from.ld, from.transposed), engine_,
+                       from.data);
+    dnnl::memory blocked(packed_layout(b.rows(), b.cols(), from.bf16), engine_, packed.raw());
+    dnnl::reorder(plain, blocked).execute(stream_, plain, blocked);
+}
+
 void ProductEngine::run(const Product& p) {
     const std::int64_t M = p.c.rows();
     const std::int64_t N = p.c.cols();
@@ -194,7 +235,9 @@ void ProductEngine::run(const Product& p) {
     const Factor c = factor_of(p.c);
     float* bias = p.bias ? p.bias.f32() : nullptr;
     if (!c.transposed) {
-        run(M, N, K, c, factor_of(p.a), factor_of(p.b), p.accumulate, bias);
+        Factor b = factor_of(p.b);
+        b.packed = p.packed_b.raw();
+        run(M, N, K, c, factor_of(p.a), b, p.accumulate, bias);
         return;
     }
     // oneDNN wants rows of c without gaps: cᵀ = bᵀ aᵀ. The bias is then one per row.

@@ -5,7 +5,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <dnnl.hpp>
+#include <map>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 
 #include "kernels/backend.hpp"
@@ -42,13 +44,14 @@ struct Factor {
     std::int64_t ld;
     bool transposed;
     bool bf16 = false;
+    void* packed = nullptr;  // the same by ProductEngine::pack
 };
 
 /// All that tells one primitive from another.
 struct ProductShape {
     std::int64_t M, N, K;
     std::int64_t ld_a, ld_b, ld_c;
-    bool transposed_a, transposed_b, bias, accumulate;
+    bool transposed_a, transposed_b, packed_b, bias, accumulate;
     bool bf16, bf16_c;  // the factors; c
     int threads;
 
@@ -73,6 +76,10 @@ public:
     void run(std::int64_t M, std::int64_t N, std::int64_t K, Factor c, Factor a, Factor b,
              bool accumulate = false, float* bias = nullptr);
 
+    /// Bytes of b (K, N) in the layout that products of many rows like best; 0: as it is.
+    std::size_t packed_bytes(const View& b);
+    void pack(const View& packed, const View& b);
+
 private:
     struct Entry {
         dnnl::matmul primitive;
@@ -80,12 +87,14 @@ private:
     };
     Entry& find(const ProductShape& shape);
     Entry make(const ProductShape& shape);
+    const dnnl::memory::desc& packed_layout(std::int64_t K, std::int64_t N, bool bf16);
 
     dnnl::engine engine_;
     dnnl::stream stream_;
     Buffer scratch_, wide_;
     std::size_t scratch_bytes_ = 0;
     std::unordered_map<ProductShape, Entry, ProductShapeHash> entries_;
+    std::map<std::tuple<std::int64_t, std::int64_t, bool>, dnnl::memory::desc> packed_layouts_;
 };
 
 }  // namespace lrd
