@@ -55,6 +55,7 @@ Json options_json(const BenchOptions& o, const Backend& backend, int ranks, std:
                          {"device", backend.name()},
                          {"ranks", ranks},
                          {"threads", threads},
+                         {"recompute", o.recompute},
                          {"steps", o.steps}});
 }
 

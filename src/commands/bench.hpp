@@ -20,9 +20,9 @@ struct BenchOptions {
     std::int64_t steps = 3;  // timed, after one that warms up
     std::string device = "auto";
     std::int64_t threads = 0;
+    bool recompute = false;
     std::string profile;  // file of a trace; "" = none
     bool sweep = false;   // tables of how the cost grows
-    bool recompute = false;
     bool json = false;
 };
 

@@ -138,13 +138,13 @@ std::vector<Option> options_of(BenchOptions& o) {
         option("", "form", o.form, "of the students", {.allowed = {"lifted", "factored", "dense"}}),
         precision_option(o.precision, {"auto", "fp32", "bf16"}),
         option("", "steps", o.steps, "timed steps", positive),
+        option("", "recompute", o.recompute, "students make activations again in backward"),
         option("", "profile", o.profile,
                "write a trace of as many further steps, for Perfetto or chrome://tracing, to this "
                "file"),
         option("", "sweep", o.sweep,
                "tables of how a step grows: with T up to --context, with r from half to four times "
                "--rank, with 1, 2 and 4 students"),
-        option("", "recompute", o.recompute, "students make activations again in backward"),
         device_option(o.device),
         threads_option(o.threads),
         json_option(o.json),
