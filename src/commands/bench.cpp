@@ -50,7 +50,7 @@ Json options_json(const BenchOptions& o, const Backend& backend, int ranks, std:
                          {"micro_batch", o.micro_batch},
                          {"context", o.context},
                          {"teacher", o.teacher},
-                         {"precision", o.precision},
+                         {"precision", backend.precision()},
                          {"device", backend.name()},
                          {"ranks", ranks},
                          {"threads", threads},
