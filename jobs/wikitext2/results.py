@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """RESULTS.md from what run.sh recorded.
 
-    results.py RECORDED      with eval/*.json, RUN/metrics.h5, times.tsv, version.txt
+    results.py RECORDED      with eval/*.json, RUN/{metrics.h5,run.toml}, times.tsv
 
 A statement "A is better than B" is a paired difference over the seeds (same seed: same order of the windows)
 with a 95 % t-interval; where the interval holds 0 it says that the seeds cannot tell.
@@ -115,6 +115,12 @@ def costs(folder):
     return markdown(rows)
 
 
+def made_by(folder, run):
+    """The version of lrd that a run was made with."""
+    text = (folder / run / "run.toml").read_text(encoding="utf-8")
+    return re.search(r'^version = "(.*)"', text, re.MULTILINE)[1]
+
+
 def validation(folder, run, name):
     """The last validation loss of a student, nats per token."""
     with h5py.File(folder / run / "metrics.h5", "r") as file:
@@ -126,9 +132,8 @@ def precision(folder, name="lrc-r32"):
     if not (folder / "bf16-1").exists():
         return []
     fp32, bf16 = ([validation(folder, f"{run}-{seed}", name) for seed in SEEDS] for run in ("students", "bf16"))
-    made = re.search(r'^version = "(.*)"', (folder / "bf16-1" / "run.toml").read_text(encoding="utf-8"), re.MULTILINE)
     return ["## bf16 against fp32", "",
-            f"{name} again, alone and in bf16: the same seeds, teacher and settings (lrd {made[1]}). "
+            f"{name} again, alone and in bf16: the same seeds, teacher and settings (lrd {made_by(folder, 'bf16-1')}). "
             "Validation loss, nats per token.", "",
             *markdown([("seed", "fp32", "bf16", "bf16 − fp32")] +
                       [(str(seed), f"{a:.5f}", f"{b:.5f}", f"{b - a:+.5f}") for seed, a, b in zip(SEEDS, fp32, bf16)]),
@@ -153,7 +158,6 @@ def processor():
 def page(folder):
     results = load(folder)
     tested = results["teacher"][0]
-    version = (folder / "version.txt").read_text(encoding="utf-8").splitlines()[0]
     teacher_tokens, teacher_rate = rate(folder, "teacher")
     student_tokens, student_rate = rate(folder, "students-1")
     return "\n".join([
@@ -162,7 +166,7 @@ def page(folder):
         "Made by `bash jobs/wikitext2/run.sh CORPUS` (this page too: `results.py`); run files beside this page, "
         "metrics and evaluations in `analysis/recorded/wikitext2/`.",
         "",
-        f"- {version}; {processor()}, {os.cpu_count()} cores, two ranks of one thread, fp32.",
+        f"- lrd {made_by(folder, 'students-1')}; {processor()}, {os.cpu_count()} cores, two ranks of one thread, fp32.",
         f"- Teacher: {teacher_tokens / 1e6:.1f} M tokens at {teacher_rate:,.0f} tokens/s, best on the validation split. "
         f"Students: {student_tokens / 1e6:.1f} M tokens, {len(STUDENTS)} on one pass of the teacher at "
         f"{student_rate:,.0f} tokens/s, seeds {', '.join(map(str, SEEDS))} (order of the windows; random factors).",

@@ -16,7 +16,7 @@ struct BenchOptions {
     std::int64_t context = 1024;
     std::string teacher = "online";
     std::string form = "lifted";
-    std::string precision = "fp32";
+    std::string precision = "auto";
     std::int64_t steps = 3;  // timed, after one that warms up
     std::string device = "auto";
     std::int64_t threads = 0;

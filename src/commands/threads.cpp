@@ -57,8 +57,9 @@ std::int64_t set_threads(std::int64_t asked, Communicator& world, const std::str
     omp_set_dynamic(0);
     set_linalg_threads(static_cast<int>(threads));
     warn_of_few_cores(asked, at, world);
-    const bool given = world.node_size() > 1 || at.mask.size() < at.reachable.size();
-    if (pinning == "auto" && given && threads <= std::ssize(at.own) && !openmp_places()) {
+    // Ranks that nobody bound stay free: on a crowded node pinned ones wait for their cores.
+    const bool bound = at.mask.size() < at.reachable.size();
+    if (pinning == "auto" && bound && threads <= std::ssize(at.own) && !openmp_places()) {
         pin(at.own, threads);
         log::info("ranks stay on cores of their own; rank 0 has {}", describe(at.own));
     }

@@ -14,7 +14,7 @@ struct RunSettings {
     std::string resume = "auto";  // auto | must | never
     std::int64_t seed = 1;
     std::string device = "auto";     // auto | cpu
-    std::string precision = "auto";  // auto | fp32
+    std::string precision = "auto";  // auto: bf16 where the device multiplies it | fp32 | bf16
     std::int64_t threads = 0;        // per rank; 0 = cores / ranks of this node, 1 if reproducible
     std::string pin = "auto";        // auto | none: keep the threads of a rank on its cores
     std::string max_time;            // "" = none; "90", "1:30:00", "2h", …

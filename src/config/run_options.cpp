@@ -66,8 +66,10 @@ std::vector<Option> run_options(Config& c) {
         open(option("run", "threads", c.run.threads,
                     "per rank; 0 = cores of the node / its ranks, 1 if reproducible",
                     {.min = 0, .max = 1024})),
-        open(option("run", "pin", c.run.pin, "auto: a rank's threads stay on its own cores",
-                    {.allowed = {"auto", "none"}})),
+        open(option(
+            "run", "pin", c.run.pin,
+            "auto: the threads of a rank that a launcher has bound stay on cores of their own",
+            {.allowed = {"auto", "none"}})),
         open(option("run", "max_time", c.run.max_time,
                     "stop with a checkpoint before: 90, 15m, 2h, 1:30:00")),
         option("run", "reproducible", c.run.reproducible,

@@ -125,6 +125,8 @@ public:
     virtual const char* name() const = 0;
     /// Of operands of products and stored activations: what models on this backend keep them in.
     DType stored() const { return stored_; }
+    /// The same as settings name it, "bf16".
+    const char* precision() const { return stored_ == DType::bf16 ? "bf16" : "fp32"; }
     /// Which code the device chose for this machine: with another the last bits differ.
     virtual std::string instruction_set() const = 0;
 
@@ -265,8 +267,8 @@ private:
     bool idle_ = false;
 };
 
-/// The backend of `device` ("auto", "cpu") in `precision` ("auto", "fp32", "bf16"), or Error(usage)
-/// that says what there is.
+/// The backend of `device` ("auto", "cpu") in `precision` ("fp32", "bf16", or "auto": bf16 where the
+/// device multiplies it faster), or Error(usage) that says what there is.
 std::unique_ptr<Backend> make_backend(const std::string& device,
                                       const std::string& precision = "fp32");
 /// FLOP/s of an (M, K)·(K, N) product of this rank, of factors as models on the backend keep them:

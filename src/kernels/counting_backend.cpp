@@ -30,7 +30,8 @@ public:
 }  // namespace
 
 std::unique_ptr<Backend> make_counting_backend(const std::string& precision) {
-    return std::make_unique<CountingBackend>(precision == "bf16" ? DType::bf16 : DType::f32);
+    const bool bf16 = precision == "bf16" || (precision == "auto" && CpuBackend::has_bf16());
+    return std::make_unique<CountingBackend>(bf16 ? DType::bf16 : DType::f32);
 }
 
 }  // namespace lrd

@@ -6,8 +6,11 @@
 namespace lrd {
 
 DType stored_in(const std::string& precision) {
-    if (precision == "auto" || precision == "fp32") {
+    if (precision == "fp32") {
         return DType::f32;
+    }
+    if (precision == "auto") {
+        return CpuBackend::has_bf16() ? DType::bf16 : DType::f32;
     }
     if (precision != "bf16") {
         fail(ExitCode::usage, "run.precision = \"{}\" is not one of auto, fp32 and bf16",

@@ -22,7 +22,7 @@ namespace {
 /// Teacher and tokens of a configuration, as its run has them.
 struct Source {
     Source(const Config& given, Backend& backend, Communicator& world) {
-        root_first(world, [&] { config = resolved(given); });
+        root_first(world, [&] { config = resolved(given, backend); });
         check_same_on_all_ranks(world, to_toml(config));
         root_first(world, [&] {
             tokens = std::make_unique<TokenFiles>(config.data.tokens, config.data.split);

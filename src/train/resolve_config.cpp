@@ -41,7 +41,8 @@ std::string split_of(const std::string& spec) {
     return spec.substr(colon + 1);
 }
 
-Config resolved(Config config) {
+Config resolved(Config config, const Backend& backend) {
+    config.run.precision = backend.precision();
     config.data.tokens = absolute(config.data.tokens);
     config.teacher.model = absolute_model(config.teacher.model);
     if (config.teacher.cache != "none" && config.teacher.cache != "memory") {

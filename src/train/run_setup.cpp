@@ -64,7 +64,7 @@ Run::Run(const Config& config, const std::string& code_version, Backend& backend
       store_(config.run.out, config.train.keep),
       stop_(config.run.out, config.run.max_time) {
     root_first(world_, [&] {
-        config_ = resolved(config);
+        config_ = resolved(config, backend_);
         config_toml_ = to_toml(config_);
     });
     check_same_on_all_ranks(world_, "version = " + code_version_ + "\n" + config_toml_);

@@ -157,7 +157,7 @@ def toml(tokens, students, teacher=None, loose="", **train):
     """A configuration; `students` are texts of [[student]] tables; `loose` stands before them."""
     settings = {"steps": 20, "global_batch": 16, "micro_batch": 4, "log_every": 1, "eval_every": 10,
                 "checkpoint_every": 10, **train}
-    lines = [f'[run]\nthreads = 1\n[data]\ntokens = "{tokens}"\ncontext = 32']
+    lines = [f'[run]\nthreads = 1\nprecision = "fp32"\n[data]\ntokens = "{tokens}"\ncontext = 32']
     if teacher:
         lines.append(f'[teacher]\nmodel = "{teacher}"')
     else:
