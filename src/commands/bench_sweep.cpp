@@ -53,9 +53,9 @@ std::vector<Point> students(const BenchOptions& o) {
     return points;
 }
 
-/// Short steps are repeated until there are half a second of them: of three, a median says little.
+/// Short steps are repeated until they have taken a fifth of a second: of three, a median says little.
 double time_well(BenchSetup& setup, std::int64_t steps, Backend& backend, Communicator& world) {
-    constexpr double enough = 0.5;
+    constexpr double enough = 0.2;
     const double seconds = setup.time_steps(backend, world, steps);
     const auto more = static_cast<std::int64_t>(enough / seconds);
     return more > steps ? setup.time_steps(backend, world, more) : seconds;

@@ -2,6 +2,7 @@
 #include "data/loader.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "core/check.hpp"
 #include "core/random.hpp"
@@ -60,8 +61,10 @@ std::int64_t Loader::window_of(std::int64_t sample) const {
     if (!settings_.shuffle) {
         return place;
     }
+    std::array<char, 40> name{};  // not a string: nothing is allocated in a step
+    const auto end = fmt::format_to_n(name.data(), name.size(), "shuffle epoch {}", epoch).out;
     const Random random(static_cast<std::uint64_t>(settings_.seed),
-                        fmt::format("shuffle epoch {}", epoch));
+                        {name.data(), static_cast<std::size_t>(end - name.data())});
     return static_cast<std::int64_t>(
         permute(random, static_cast<std::uint64_t>(windows_), static_cast<std::uint64_t>(place)));
 }

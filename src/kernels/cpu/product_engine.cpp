@@ -33,32 +33,6 @@ std::byte* Buffer::bytes(std::size_t count) {
 
 // ---- primitives
 
-std::string product_instruction_set() {
-    using dnnl::cpu_isa;
-    constexpr std::pair<cpu_isa, const char*> names[] = {
-        {cpu_isa::sse41, "sse41"},
-        {cpu_isa::avx, "avx"},
-        {cpu_isa::avx2, "avx2"},
-        {cpu_isa::avx2_vnni, "avx2_vnni"},
-        {cpu_isa::avx512_core, "avx512_core"},
-        {cpu_isa::avx512_core_vnni, "avx512_core_vnni"},
-        {cpu_isa::avx512_core_bf16, "avx512_core_bf16"},
-        {cpu_isa::avx512_core_amx, "avx512_core_amx"},
-    };
-    const cpu_isa isa = dnnl::get_effective_cpu_isa();
-    for (const auto& [one, name] : names) {
-        if (one == isa) {
-            return name;
-        }
-    }
-    return "isa " + std::to_string(static_cast<int>(isa));
-}
-
-bool product_has_bf16() {
-    const dnnl::cpu_isa isa = dnnl::get_effective_cpu_isa();
-    return isa == dnnl::cpu_isa::avx512_core_bf16 || isa == dnnl::cpu_isa::avx512_core_amx;
-}
-
 std::size_t ProductShapeHash::operator()(const ProductShape& s) const {
     std::uint64_t hash = 0;
     const auto mix = [&](std::int64_t value) {
@@ -126,7 +100,9 @@ ProductEngine::Entry& ProductEngine::find(const ProductShape& shape) {
         return found->second;
     }
     try {
-        return entries_.emplace(shape, make(shape)).first->second;
+        Entry& entry = entries_.emplace(shape, make(shape)).first->second;
+        grown_ = true;
+        return entry;
     } catch (const dnnl::error& error) {
         fail(error.status == dnnl_out_of_memory ? ExitCode::out_of_memory : ExitCode::internal,
              "oneDNN has no product of {} × {} × {}: {}", shape.M, shape.N, shape.K, error.what());
@@ -229,10 +205,24 @@ std::size_t ProductEngine::packed_bytes(const View& b) {
 
 void ProductEngine::pack(const View& packed, const View& b) {
     const Factor from = factor_of(b);
-    dnnl::memory plain(matrix(b.rows(), b.cols(), from.bf16, from.ld, from.transposed), engine_,
-                       from.data);
-    dnnl::memory blocked(packed_layout(b.rows(), b.cols(), from.bf16), engine_, packed.raw());
-    dnnl::reorder(plain, blocked).execute(stream_, plain, blocked);
+    const PackShape shape{b.rows(), b.cols(), from.ld, from.transposed, from.bf16};
+    auto found = packings_.find(shape);
+    if (found == packings_.end()) {
+        const dnnl::memory plain(matrix(b.rows(), b.cols(), from.bf16, from.ld, from.transposed),
+                                 engine_, DNNL_MEMORY_NONE);
+        const dnnl::memory blocked(packed_layout(b.rows(), b.cols(), from.bf16), engine_,
+                                   DNNL_MEMORY_NONE);
+        found = packings_.emplace(shape, Packing{{plain, blocked}, plain, blocked}).first;
+    }
+    Packing& packing = found->second;
+    packing.from.set_data_handle(from.data, stream_);
+    packing.to.set_data_handle(packed.raw(), stream_);
+    const std::array<dnnl_exec_arg_t, 2> args{
+        {{DNNL_ARG_FROM, packing.from.get()}, {DNNL_ARG_TO, packing.to.get()}}};
+    const dnnl_status_t status = dnnl_primitive_execute(packing.reorder.get(), stream_.get(),
+                                                        static_cast<int>(args.size()), args.data());
+    LRD_CHECK(status == dnnl_success, "oneDNN returned {} for a packing of {} × {}",
+              static_cast<int>(status), b.rows(), b.cols());
 }
 
 // c += aᵀ·b of a wide a and a narrow b, the gradient of a skinny factor: oneDNN would transpose all

@@ -77,8 +77,9 @@ public:
     void run(std::int64_t M, std::int64_t N, std::int64_t K, Factor c, Factor a, Factor b,
              bool accumulate = false, float* bias = nullptr);
 
-    std::size_t count() const { return entries_.size(); }  ///< of shapes that it knows
-    void learn(const ProductEngine& other);                ///< the shapes of another one
+    bool grown() const { return grown_; }  ///< has met a shape since it has settled
+    void settle() { grown_ = false; }
+    void learn(const ProductEngine& other);  ///< the shapes of another one
     /// Bytes of b (K, N) in the layout that products of many rows like best; 0: as it is.
     std::size_t packed_bytes(const View& b);
     void pack(const View& packed, const View& b);
@@ -89,6 +90,11 @@ private:
         dnnl::memory a, b, c, bias, scratch;
     };
     void run_turned(std::int64_t M, std::int64_t N, std::int64_t K, Factor c, Factor a, Factor b);
+    using PackShape = std::tuple<std::int64_t, std::int64_t, std::int64_t, bool, bool>;
+    struct Packing {  // of K, N, the stride, transposed, bf16
+        dnnl::reorder reorder;
+        dnnl::memory from, to;
+    };
     Entry& find(const ProductShape& shape);
     Entry make(const ProductShape& shape);
     const dnnl::memory::desc& packed_layout(std::int64_t K, std::int64_t N, bool bf16);
@@ -97,8 +103,10 @@ private:
     dnnl::stream stream_;
     Buffer scratch_, wide_;
     std::size_t scratch_bytes_ = 0;
+    bool grown_ = false;
     std::unordered_map<ProductShape, Entry, ProductShapeHash> entries_;
     std::map<std::tuple<std::int64_t, std::int64_t, bool>, dnnl::memory::desc> packed_layouts_;
+    std::map<PackShape, Packing> packings_;
 };
 
 }  // namespace lrd

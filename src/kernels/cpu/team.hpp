@@ -62,17 +62,28 @@ private:
     /// What one worker has come to need, all have: which of them meets it first is chance, and a
     /// later call must find it there.
     void level() {
-        const auto differ = [&](const auto& one) {
-            return one->products.count() != workers_.front()->products.count() ||
-                   one->floats.size() != workers_.front()->floats.size();
-        };
-        while (std::any_of(workers_.begin(), workers_.end(), differ)) {
+        std::size_t room = 0;
+        bool grown = false;
+        for (const auto& worker : workers_) {
+            room = std::max(room, worker->floats.size());
+            grown = grown || worker->products.grown();
+        }
+        for (const auto& worker : workers_) {
+            worker->floats.bytes(room);
+        }
+        if (!grown) {
+            return;
+        }
+        const int outside = omp_get_max_threads();
+        omp_set_num_threads(1);  // as where they are run
+        for (const auto& to : workers_) {
             for (const auto& from : workers_) {
-                for (const auto& to : workers_) {
-                    to->products.learn(from->products);
-                    to->floats.bytes(from->floats.size());
-                }
+                to->products.learn(from->products);
             }
+        }
+        omp_set_num_threads(outside);
+        for (const auto& worker : workers_) {
+            worker->products.settle();
         }
     }
 
