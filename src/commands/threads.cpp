@@ -34,8 +34,7 @@ void warn_of_few_cores(std::int64_t asked, const Placement& at, const Communicat
     if (asked > cores) {
         log::warning(
             "{} threads share the {} core(s) that a rank may run on; start it with --bind-to none "
-            "or "
-            "--map-by slot:pe={} (mpirun), --cpus-per-task={} (srun), or lower run.threads",
+            "or --map-by slot:pe={} (mpirun), --cpus-per-task={} (srun), or lower run.threads",
             asked, cores, asked, asked);
     } else if (asked == 0 && cores < fair_share(at, world)) {
         log::info(

@@ -15,6 +15,12 @@ Stage& Stages::at(std::size_t stage) {
     return stages_[stage];
 }
 
+void Stages::add(std::size_t stage, const Cast& cast) {
+    if (cast.to.dtype() != cast.from.dtype()) {
+        at(stage).casts.push_back(cast);
+    }
+}
+
 void Stages::run(Backend& backend) const {
     for (const Stage& stage : stages_) {
         for (const Cast& cast : stage.casts) {

@@ -34,7 +34,8 @@ struct Stage {
 };
 class Stages {
 public:
-    void add(std::size_t stage, const Cast& cast) { at(stage).casts.push_back(cast); }
+    /// Nothing, where both are of one dtype: then they are one view.
+    void add(std::size_t stage, const Cast& cast);
     void add(std::size_t stage, const Product& product) { at(stage).products.push_back(product); }
     void run(Backend& backend) const;
 

@@ -71,8 +71,8 @@ dnnl::memory::desc matrix(std::int64_t rows, std::int64_t cols, bool bf16, std::
 ProductEngine::Entry ProductEngine::make(const ProductShape& s) {
     using dnnl::memory;
     const memory::desc a = matrix(s.M, s.K, s.bf16, s.ld_a, s.transposed_a);
-    const memory::desc b = s.packed_b ? packed_layout(s.K, s.N, s.bf16)
-                                      : matrix(s.K, s.N, s.bf16, s.ld_b, s.transposed_b);
+    const memory::desc b =
+        s.packed_b ? packed_layout(s.K, s.N) : matrix(s.K, s.N, s.bf16, s.ld_b, s.transposed_b);
     const memory::desc c = matrix(s.M, s.N, s.bf16_c, s.ld_c, false);
     const memory::desc bias = matrix(1, s.N, false, s.N, false);
     dnnl::primitive_attr attributes;
@@ -182,13 +182,13 @@ void ProductEngine::run(std::int64_t M, std::int64_t N, std::int64_t K, Factor c
 }
 
 // The layout is asked for once, for many rows; products of fewer take it as it then is.
-const dnnl::memory::desc& ProductEngine::packed_layout(std::int64_t K, std::int64_t N, bool bf16) {
-    const auto [at, fresh] = packed_layouts_.try_emplace({K, N, bf16});
+const dnnl::memory::desc& ProductEngine::packed_layout(std::int64_t K, std::int64_t N) {
+    const auto [at, fresh] = packed_layouts_.try_emplace({K, N});
     if (fresh) {
         constexpr std::int64_t many = 1024;
-        const dnnl::memory::desc any({K, N}, type_of(bf16), dnnl::memory::format_tag::any);
-        const dnnl::matmul::desc operation(matrix(many, K, bf16, K, false), any,
-                                           matrix(many, N, bf16, N, false));
+        const dnnl::memory::desc any({K, N}, type_of(true), dnnl::memory::format_tag::any);
+        const dnnl::matmul::desc operation(matrix(many, K, true, K, false), any,
+                                           matrix(many, N, true, N, false));
         at->second = dnnl::matmul::primitive_desc(operation, engine_).weights_desc();
     }
     return at->second;
@@ -198,20 +198,19 @@ std::size_t ProductEngine::packed_bytes(const View& b) {
     if (b.size() == 0 || b.dtype() != DType::bf16) {
         return 0;
     }
-    const dnnl::memory::desc& layout = packed_layout(b.rows(), b.cols(), true);
+    const dnnl::memory::desc& layout = packed_layout(b.rows(), b.cols());
     const bool plain = layout.data.format_desc.blocking.inner_nblks == 0;
     return plain ? 0 : layout.get_size();
 }
 
 void ProductEngine::pack(const View& packed, const View& b) {
     const Factor from = factor_of(b);
-    const PackShape shape{b.rows(), b.cols(), from.ld, from.transposed, from.bf16};
+    const PackShape shape{b.rows(), b.cols(), from.ld, from.transposed};
     auto found = packings_.find(shape);
     if (found == packings_.end()) {
-        const dnnl::memory plain(matrix(b.rows(), b.cols(), from.bf16, from.ld, from.transposed),
+        const dnnl::memory plain(matrix(b.rows(), b.cols(), true, from.ld, from.transposed),
                                  engine_, DNNL_MEMORY_NONE);
-        const dnnl::memory blocked(packed_layout(b.rows(), b.cols(), from.bf16), engine_,
-                                   DNNL_MEMORY_NONE);
+        const dnnl::memory blocked(packed_layout(b.rows(), b.cols()), engine_, DNNL_MEMORY_NONE);
         found = packings_.emplace(shape, Packing{{plain, blocked}, plain, blocked}).first;
     }
     Packing& packing = found->second;

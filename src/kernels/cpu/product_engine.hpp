@@ -9,6 +9,7 @@
 #include <string>
 #include <tuple>
 #include <unordered_map>
+#include <utility>
 
 #include "kernels/backend.hpp"
 #include "kernels/cpu/bf16.hpp"
@@ -90,14 +91,14 @@ private:
         dnnl::memory a, b, c, bias, scratch;
     };
     void run_turned(std::int64_t M, std::int64_t N, std::int64_t K, Factor c, Factor a, Factor b);
-    using PackShape = std::tuple<std::int64_t, std::int64_t, std::int64_t, bool, bool>;
-    struct Packing {  // of K, N, the stride, transposed, bf16
+    using PackShape = std::tuple<std::int64_t, std::int64_t, std::int64_t, bool>;
+    struct Packing {  // of K, N, the stride, transposed; of bf16 alone
         dnnl::reorder reorder;
         dnnl::memory from, to;
     };
     Entry& find(const ProductShape& shape);
     Entry make(const ProductShape& shape);
-    const dnnl::memory::desc& packed_layout(std::int64_t K, std::int64_t N, bool bf16);
+    const dnnl::memory::desc& packed_layout(std::int64_t K, std::int64_t N);
 
     dnnl::engine engine_;
     dnnl::stream stream_;
@@ -105,7 +106,7 @@ private:
     std::size_t scratch_bytes_ = 0;
     bool grown_ = false;
     std::unordered_map<ProductShape, Entry, ProductShapeHash> entries_;
-    std::map<std::tuple<std::int64_t, std::int64_t, bool>, dnnl::memory::desc> packed_layouts_;
+    std::map<std::pair<std::int64_t, std::int64_t>, dnnl::memory::desc> packed_layouts_;
     std::map<PackShape, Packing> packings_;
 };
 
